@@ -1,0 +1,189 @@
+"""Filters that put the parts of the stack together into one Compose document. Pure functions of data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+Document = dict[str, Any]
+SLOTS = ("blue", "green")
+
+# What every container of the stack gets unless its part says otherwise: no way to gain rights, no endless log.
+HARDENING: Document = {
+    "restart": "unless-stopped",
+    "read_only": True,
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+    "init": True,
+    "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
+}
+_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+
+
+def bytes_of(size: str | int) -> int:
+    """A Compose size (``512m``, ``1g``) in bytes.
+
+    Raises:
+        AnsibleFilterError: where it is no size.
+    """
+    match = re.fullmatch(r"(\d+)\s*([kmg]?)b?", str(size).strip().lower())
+    if not match:
+        raise AnsibleFilterError(f"{size!r} is not a size; write for example 512m or 2g")
+    return int(match.group(1)) * _UNITS[match.group(2)]
+
+
+def pinned(image: str, pins: Mapping[str, str]) -> str:
+    """The reference by digest that an image is pinned to.
+
+    Args:
+        image: a name with a tag, or already ``name@sha256:…``.
+        pins: name with tag to reference by digest (`stack_pins`).
+
+    Raises:
+        AnsibleFilterError: where there is no digest; an image by tag alone is never deployed.
+    """
+    reference = image if "@sha256:" in image else pins.get(image) or ""
+    if not re.search(r"@sha256:[0-9a-f]{64}$", reference):
+        raise AnsibleFilterError(
+            f"{image} has no digest in stack_pins. Run `make pin` where there is a network, and commit the result."
+        )
+    return reference
+
+
+def unpinned(images: Iterable[str], pins: Mapping[str, str]) -> list[str]:
+    """Those of the images that have no digest."""
+    out = []
+    for image in images:
+        try:
+            pinned(image, pins)
+        except AnsibleFilterError:
+            out.append(image)
+    return out
+
+
+def product_units(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Document]:
+    """The product's own services (`stack_services`) as units: what has one image and is released as one.
+
+    A service's secrets are taken from the host's .env by name, and only the services that name one get it.
+    """
+    units = {}
+    for name, service in services.items():
+        environment = {key: str(value) for key, value in (service.get("environment") or {}).items()}
+        environment |= {secret: f"${{{secret}:?set it with playbooks/set_secret.yml}}" for secret in service.get("secrets", [])}
+        part: Document = {
+            "environment": environment,
+            "networks": service.get("networks", ["app"]),
+            "mem_limit": service.get("memory", "128m"),
+            "cpus": service.get("cpus", 0.5),
+            "tmpfs": service.get("tmpfs", ["/tmp"]),  # noqa: S108 - a tmpfs of the container, not a shared folder
+        }
+        for key, source in (("command", "command"), ("user", "user"), ("healthcheck", "healthcheck"), ("volumes", "volumes")):
+            if service.get(source):
+                part[key] = service[source]
+        units[name] = {"image": service["image"], "services": {name: part}}
+    return units
+
+
+def slot_services(units: Mapping[str, Any], release: Mapping[str, Any], slot: str | None = None) -> list[str]:
+    """Names of the Compose services that must run: those of each unit's active slot.
+
+    Args:
+        slot: not the active slot but this one.
+    """
+    names = []
+    for unit, definition in units.items():
+        active = slot or release["units"].get(unit, {}).get("active")
+        if active:
+            names += [f"{service}-{active}" for service in definition["services"]]
+    return names
+
+
+def upstream(target: str, units: Mapping[str, Any], release: Mapping[str, Any]) -> str:
+    """Where the proxy sends what is meant for ``service:port``: a slotted service gets its active slot's name."""
+    service, _, port = target.partition(":")
+    for unit, definition in units.items():
+        if service in definition["services"]:
+            active = release["units"].get(unit, {}).get("active", SLOTS[0])
+            return f"{service}-{active}:{port}"
+    return target
+
+
+def _finished(name: str, part: Mapping[str, Any], image: str, options: Mapping[str, Any]) -> Document:
+    service = {**deepcopy(HARDENING), **deepcopy(dict(part)), "image": image}
+    service.setdefault("container_name", f"{options['project']}-{name}")
+    service.setdefault("labels", {})["moorage.service"] = name
+    # A swap limit equal to the memory limit: a container over its limit is killed, it does not slow the host down.
+    if "mem_limit" in service:
+        service.setdefault("memswap_limit", service["mem_limit"])
+    if options.get("start_interval") and "test" in service.get("healthcheck", {}):
+        service["healthcheck"].setdefault("start_interval", "1s")
+    return service
+
+
+def compose_document(
+    infrastructure: Mapping[str, Any], units: Mapping[str, Any], release: Mapping[str, Any], options: Mapping[str, Any]
+) -> Document:
+    """The whole Compose document.
+
+    Args:
+        infrastructure: services without slots: name to Compose service (proxy, postgres, object-store).
+        units: name to ``{image, services, jobs}``; each service appears once for every slot that has an image.
+        release: the host's release.json: ``{units: {name: {active, images: {slot: reference}}}}``.
+        options: ``project``, ``pins``, ``networks``, ``start_interval`` (Docker Engine 25 or newer).
+    """
+    pins = options["pins"]
+    services = {
+        name: _finished(name, part, pinned(part["image"], pins), options) for name, part in infrastructure.items()
+    }
+    for unit, definition in units.items():
+        state = release["units"].get(unit, {})
+        for slot in SLOTS:
+            image = state.get("images", {}).get(slot)
+            if not image:
+                continue
+            version = state.get("tags", {}).get(slot, "")
+            stamp = {"MOORAGE_VERSION": f"{version}+{image.rpartition('sha256:')[2][:12]}"}
+            parts = [(name, part, {}) for name, part in definition["services"].items()]
+            parts += [
+                (name, part, {"profiles": ["jobs"], "restart": "no"}) for name, part in definition.get("jobs", {}).items()
+            ]
+            for name, part, extra in parts:
+                environment = {**part.get("environment", {}), **stamp}
+                whole = {**part, **extra, "environment": environment}
+                services[f"{name}-{slot}"] = _finished(f"{name}-{slot}", whole, image, options)
+    return {"name": options["project"], "services": services, "networks": options["networks"]}
+
+
+def memory_sum(services: Mapping[str, Mapping[str, Any]]) -> int:
+    """Sum of the memory limits of services, in bytes; one without a limit is an error.
+
+    Raises:
+        AnsibleFilterError: naming the service that has none.
+    """
+    total = 0
+    for name, service in services.items():
+        if "mem_limit" not in service:
+            raise AnsibleFilterError(f"service {name} has no mem_limit; every service of the stack has one")
+        total += bytes_of(service["mem_limit"])
+    return total
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict[str, Any]:
+        """Name to function."""
+        return {
+            "bytes_of": bytes_of,
+            "compose_document": compose_document,
+            "memory_sum": memory_sum,
+            "pinned": pinned,
+            "product_units": product_units,
+            "slot_services": slot_services,
+            "unpinned": unpinned,
+            "upstream": upstream,
+        }

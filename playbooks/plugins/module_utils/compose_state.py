@@ -1,0 +1,126 @@
+"""Reads what Docker Compose would do and what really runs. Shared by the modules that start and plan."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import Any, NamedTuple
+
+HASH_LABEL = "com.docker.compose.config-hash"
+SERVICE_LABEL = "com.docker.compose.service"
+PROJECT_LABEL = "com.docker.compose.project"
+
+
+class CommandFailed(Exception):
+    """A docker command failed; its text is the end of the command's own output."""
+
+
+class Running(NamedTuple):
+    """One container as the engine sees it."""
+
+    container: str
+    config_hash: str
+    state: str
+    health: str
+    restarts: int
+    image: str
+
+    @property
+    def well(self) -> bool:
+        """Runs, and is healthy where it says how to tell."""
+        return self.state == "running" and self.health in ("healthy", "")
+
+
+def run(command: list[str], cwd: str, timeout: int = 600) -> str:
+    """Standard output of a command.
+
+    Raises:
+        CommandFailed: with the last 15 lines that it said.
+    """
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+    if done.returncode:
+        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
+        raise CommandFailed(f"`{' '.join(command)}` exited {done.returncode}: {said}")
+    return done.stdout
+
+
+def wanted_hashes(root: str) -> dict[str, str]:
+    """Service to the hash of its configuration, as Compose itself computes it."""
+    out = run(["docker", "compose", "--profile", "*", "config", "--hash", "*"], root)
+    return dict(line.split() for line in out.splitlines() if line.strip())
+
+
+def containers(root: str, project: str) -> dict[str, Running]:
+    """Service to its container; one-off containers (`compose run`) are left out."""
+    ids = run(
+        ["docker", "ps", "-aq", "--filter", f"label={PROJECT_LABEL}={project}", "--filter",
+         "label=com.docker.compose.oneoff=False"],
+        root,
+    ).split()
+    if not ids:
+        return {}
+    found = {}
+    for entry in json.loads(run(["docker", "inspect", *ids], root)):
+        labels = entry["Config"]["Labels"]
+        found[labels[SERVICE_LABEL]] = Running(
+            entry["Name"].lstrip("/"),
+            labels.get(HASH_LABEL, ""),
+            entry["State"]["Status"],
+            entry["State"].get("Health", {}).get("Status", ""),
+            entry["RestartCount"],
+            entry["Config"]["Image"],
+        )
+    return found
+
+
+def drift(services: list[str], wanted: dict[str, str], have: dict[str, Running]) -> dict[str, str]:
+    """Why each service must be (re)started; services that are as declared are left out. Pure."""
+    reasons = {}
+    for service in services:
+        running = have.get(service)
+        if running is None:
+            reasons[service] = "has no container"
+        elif running.config_hash != wanted.get(service):
+            reasons[service] = "its configuration changed"
+        elif running.state != "running":
+            reasons[service] = f"is {running.state}"
+    return reasons
+
+
+def last_lines(root: str, container: str, count: int = 25) -> list[str]:
+    """The end of a container's log; empty where there is none."""
+    done = subprocess.run(
+        ["docker", "logs", "--tail", str(count), container], cwd=root, capture_output=True, text=True, check=False
+    )
+    return (done.stdout + done.stderr).splitlines()[-count:]
+
+
+def wait_well(root: str, project: str, services: list[str], seconds: int) -> dict[str, Running]:
+    """Wait until all services are well.
+
+    Returns:
+        those that are not, when the time is up or one restarts again and again; empty when all is well.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        have = containers(root, project)
+        ill = {name: have[name] for name in services if name in have and not have[name].well}
+        ill |= {name: Running("", "", "missing", "", 0, "") for name in services if name not in have}
+        looping = any(running.restarts >= 3 for running in ill.values())
+        if not ill or looping or time.monotonic() > end:
+            return ill
+        time.sleep(0.3)
+
+
+def explain(root: str, ill: dict[str, Running]) -> dict[str, Any]:
+    """What a person needs of services that did not come up: state and last log lines, by service."""
+    return {
+        name: {
+            "state": running.state,
+            "health": running.health or "none declared",
+            "restarts": running.restarts,
+            "last_log_lines": last_lines(root, running.container) if running.container else [],
+        }
+        for name, running in ill.items()
+    }

@@ -1,0 +1,119 @@
+#!/usr/bin/python
+"""Keeps the host's .env: secrets are made there, or put there, and are never read back."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tempfile
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: env_file
+short_description: Ensure that secrets exist in a file of NAME='value' lines
+description: >-
+  A secret that is there is never changed, unless O(value) is given. Values are never returned, nor shown in a diff.
+options:
+  path: {type: path, required: true, description: The file; kept 0600 and owned by root}
+  secrets:
+    type: list
+    elements: dict
+    default: []
+    description: >-
+      Each {name, generate}. generate is the number of random bytes (written as hex); without it the secret must have
+      been put there before, or the task fails and says how.
+  name: {type: str, description: Put this one secret there}
+  value: {type: str, description: Its value, one line}
+"""
+
+LINE = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$")
+
+
+def parse(text: str) -> dict[str, str]:
+    """Names to their raw (quoted) values; comments and blank lines are dropped by nobody: see `rewrite`."""
+    return {match.group(1): match.group(2) for line in text.splitlines() if (match := LINE.match(line))}
+
+
+def quote(value: str) -> str:
+    """A value as Compose reads it back literally: single quotes take everything but a quote and a backslash."""
+    if "'" not in value and "\\" not in value:
+        return f"'{value}'"
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'
+
+
+def rewrite(text: str, changes: dict[str, str]) -> str:
+    """The file with the changed names replaced in place, new ones at its end, all else kept."""
+    left = dict(changes)
+    lines = []
+    for line in text.splitlines():
+        match = LINE.match(line)
+        if match and match.group(1) in left:
+            lines.append(f"{match.group(1)}={left.pop(match.group(1))}")
+        else:
+            lines.append(line)
+    lines += [f"{name}={value}" for name, value in left.items()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the file atomically, 0600."""
+    handle, staged = tempfile.mkstemp(dir=path.parent, prefix=".env-")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(staged).replace(path)  # mkstemp made it 0600
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "secrets": {"type": "list", "elements": "dict", "default": [], "no_log": False},
+            "name": {"type": "str"},
+            "value": {"type": "str", "no_log": True},
+        },
+        required_together=[("name", "value")],
+        supports_check_mode=True,
+    )
+    path = Path(module.params["path"])
+    text = path.read_text() if path.exists() else "# Secrets of this host. Written by playbooks, read by Compose, kept nowhere else.\n"
+    have = parse(text)
+    changes: dict[str, str] = {}
+    absent = []
+    for secret in module.params["secrets"]:
+        if secret["name"] in have:
+            continue
+        if secret.get("generate"):
+            changes[secret["name"]] = quote(secrets.token_hex(int(secret["generate"])))
+        else:
+            absent.append(secret["name"])
+    name, value = module.params["name"], module.params["value"]
+    if name is not None:
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+            module.fail_json(msg=f"{name!r} is not a name for a secret: capitals, digits and _, beginning with a capital.")
+        if "\n" in value or not value:
+            module.fail_json(msg=f"The value of {name} must be one line that is not empty. Nothing was changed.")
+        if have.get(name) != quote(value):
+            changes[name] = quote(value)
+    if absent:
+        module.fail_json(
+            msg=f"{', '.join(absent)} must be in {path} on the host and cannot be made up. Put each there with "
+            "`ansible-playbook playbooks/set_secret.yml -e name=NAME`. Nothing was changed."
+        )
+    mode_off = path.exists() and path.stat().st_mode & 0o777 != 0o600
+    if changes and not module.check_mode:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, rewrite(text, changes))
+    elif mode_off and not module.check_mode:
+        path.chmod(0o600)
+    module.exit_json(changed=bool(changes) or mode_off, written=sorted(changes))
+
+
+if __name__ == "__main__":
+    main()
