@@ -24,6 +24,7 @@ class Change:
     what: str
     apply: Callable[[], None] = field(repr=False, compare=False)
     path: str | None = None
+    key: str | None = None  # the promise in pending.json that this keeps
     diff: dict[str, str] | None = field(default=None, repr=False)
 
     def __str__(self) -> str:

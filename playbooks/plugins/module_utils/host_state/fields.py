@@ -40,7 +40,9 @@ class Fields:
 
     def allow(self, names: Iterable[str]) -> None:
         known = sorted(names)
-        unknown = sorted(set(self.raw) - set(known))
+        unknown = sorted(set(self.raw) - set(known), key=str)
+        if unknown == [True]:
+            raise BadEntry(self.where, "YAML reads a bare `on` or `yes` as true; quote it, or did you mean `run_on`?")
         if unknown:
             raise BadEntry(self.where, f"does not know `{unknown[0]}`; it knows {', '.join(known)}")
 

@@ -56,7 +56,9 @@ class Machine:
             )
         except OSError as error:
             return Result(126, "", f"{argv[0]}: {error.strerror}")
-        return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+        return Result(
+            done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
 
     def find(self, program: str) -> str | None:
         """Where `program` is on the path, or None."""

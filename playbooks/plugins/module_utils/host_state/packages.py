@@ -34,34 +34,34 @@ def plan(spec: Spec, machine: Machine) -> list[Change]:
 
 def _installed(names: tuple[str, ...], machine: Machine) -> set[str]:
     # Exits 1 when it knows nothing of one of them, and prints the others all the same.
-    query = machine.run(["dpkg-query", "-W", "-f", "${Package}\t${Architecture}\t${db:Status-Status}\n", *names])
+    query = machine.run(
+        ["dpkg-query", "-W", "-f", "${Package}\t${Architecture}\t${db:Status-Status}\n", *names]
+    )
     rows = (line.split("\t") for line in query.out.splitlines())
     found = {(package, architecture) for package, architecture, status in rows if status == "installed"}
     return {p for p, _ in found} | {f"{p}:{a}" for p, a in found}
 
 
 def _install(names: list[str], machine: Machine) -> None:
-    updated = False
-    if _lists_age() > LISTS_ARE_FRESH_FOR:
-        _update(machine)
-        updated = True
     command = [*APT, *KEEP_CONFIGURATION, "install", *names]
-    if not updated and machine.run(command).code != 0:
-        # Fresh lists may still be of another source, or name a version that has just been replaced.
-        _update(machine)
-        updated = True
-        machine.must(command, f"packages {', '.join(names)} cannot be installed")
-    elif updated:
-        machine.must(command, f"packages {', '.join(names)} cannot be installed")
+    if _lists_age() <= LISTS_ARE_FRESH_FOR and machine.run(command).code == 0:
+        return
+    # Fresh lists may still be another source's, or name a version that has just been replaced: ask once more.
+    _update(machine)
+    machine.must(command, f"packages {', '.join(names)} cannot be installed")
 
 
 def _update(machine: Machine) -> None:
-    machine.must(["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", "update"], "the package lists cannot be fetched")
+    machine.must(
+        ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", "update"], "the package lists cannot be fetched"
+    )
 
 
 def _lists_age() -> float:
     try:
-        newest = max(e.stat().st_mtime for e in os.scandir(LISTS) if e.name.endswith(("Packages", "InRelease", "lz4")))
+        newest = max(
+            e.stat().st_mtime for e in os.scandir(LISTS) if e.name.endswith(("Packages", "InRelease", "lz4"))
+        )
     except (OSError, ValueError):
         return float("inf")
     return time.time() - newest

@@ -52,7 +52,7 @@ class UserEntry:
 class CommandEntry:
     where: str
     run: tuple[str, ...]
-    on: tuple[str, ...]
+    run_on: tuple[str, ...]
     unless: tuple[str, ...]
 
     @property
@@ -106,7 +106,9 @@ class _Defaults:
         if path.startswith("/"):
             return path
         if self.root is None:
-            raise BadEntry(where, f"{path!r} is relative: give an absolute path, or the task a `root: /some/folder`")
+            raise BadEntry(
+                where, f"{path!r} is relative: give an absolute path, or the task a `root: /some/folder`"
+            )
         return os.path.join(self.root, path)
 
     def patterns(self, entry: Fields, name: str) -> tuple[str, ...]:
@@ -117,7 +119,10 @@ def parse(params: Mapping[str, Any]) -> Spec:
     """The declaration in `params` as a Spec; raises BadEntry naming the first entry that is wrong."""
     task = Fields("host_state", params, allowed=None)
     defaults = _Defaults(
-        task.text("owner", "root"), task.text("group", "root"), _mode(task, "mode", "0644"), task.optional("root")
+        task.text("owner", "root"),
+        task.text("group", "root"),
+        _mode(task, "mode", "0644"),
+        task.optional("root"),
     )
     if defaults.root is not None and not defaults.root.startswith("/"):
         raise BadEntry("root", f"must be an absolute path such as /opt/moorage, but is {defaults.root!r}")
@@ -159,7 +164,9 @@ def _mode(entry: Fields, name: str, default: str | None) -> Any:
     if value is None:
         return None
     if not isinstance(value, str) or not MODE.fullmatch(value):
-        raise BadEntry(f"{entry.where} {name}", f"must be an octal text in quotes such as \"0644\", but is {value!r}")
+        raise BadEntry(
+            f"{entry.where} {name}", f'must be an octal text in quotes such as "0644", but is {value!r}'
+        )
     return int(value, 8)
 
 
@@ -170,7 +177,9 @@ def _file(entry: Fields, defaults: _Defaults) -> FileEntry:
     absolute = defaults.absolute(path, f"{entry.where} path").rstrip("/") or "/"
     content = _content(entry)
     link = entry.optional("link")
-    state = entry.choice("state", ("file", "directory", "link", "absent"), "link" if link is not None else "file")
+    state = entry.choice(
+        "state", ("file", "directory", "link", "absent"), "link" if link is not None else "file"
+    )
     if (state == "link") != (link is not None):
         raise BadEntry(entry.where, "`link: /target` and `state: link` belong together")
     if content is not None and state != "file":
@@ -180,14 +189,20 @@ def _file(entry: Fields, defaults: _Defaults) -> FileEntry:
     mode = _mode(entry, "mode", None)
     validate = entry.command("validate")
     if validate and "%s" not in validate:
-        raise BadEntry(f"{entry.where} validate", 'must hold %s where the file\'s name goes, such as "visudo -cf %s"')
+        raise BadEntry(
+            f"{entry.where} validate", 'must hold %s where the file\'s name goes, such as "visudo -cf %s"'
+        )
     return FileEntry(
         where=entry.where,
         path=os.path.normpath(absolute),
         state=state,
         content=content,
         link=link,
-        mode=mode if mode is not None else _searchable(defaults.mode) if state == "directory" else defaults.mode,
+        mode=mode
+        if mode is not None
+        else _searchable(defaults.mode)
+        if state == "directory"
+        else defaults.mode,
         owner=entry.text("owner", defaults.owner),
         group=entry.text("group", defaults.group),
         validate=validate,
@@ -207,7 +222,9 @@ def _content(entry: Fields) -> bytes | None:
         return base64.b64decode(entry.text("content_b64"))
     content = entry.raw.get("content")
     if content is not None and not isinstance(content, str):
-        raise BadEntry(f"{entry.where} content", f"must be a text, but is a {type(content).__name__}; use to_json?")
+        raise BadEntry(
+            f"{entry.where} content", f"must be a text, but is a {type(content).__name__}; use to_json?"
+        )
     return None if content is None else content.encode()
 
 
@@ -242,13 +259,13 @@ def _user(entry: Fields) -> UserEntry:
 
 
 def _command(entry: Fields, defaults: _Defaults) -> CommandEntry:
-    entry.allow(["run", "on", "unless"])
-    run, on, unless = entry.command("run"), defaults.patterns(entry, "on"), entry.command("unless")
+    entry.allow(["run", "run_on", "unless"])
+    run, run_on, unless = entry.command("run"), defaults.patterns(entry, "run_on"), entry.command("unless")
     if not run:
         raise BadEntry(f"{entry.where} run", "must be the command as a list, such as [ufw, reload]")
-    if not on and not unless:
-        raise BadEntry(entry.where, "needs `on` (paths) or `unless` (a command), or it would run every time")
-    return CommandEntry(f"{entry.where} `{shlex.join(run)}`", run, on, unless)
+    if not run_on and not unless:
+        raise BadEntry(entry.where, "needs `run_on` (paths) or `unless` (a command), or it would run every time")
+    return CommandEntry(f"{entry.where} `{shlex.join(run)}`", run, run_on, unless)
 
 
 def _unit(entry: Fields, defaults: _Defaults) -> UnitEntry:
@@ -256,7 +273,9 @@ def _unit(entry: Fields, defaults: _Defaults) -> UnitEntry:
     name = entry.text("name")
     entry = entry.named(name)
     if not UNIT.fullmatch(name):
-        raise BadEntry(f"{entry.where} name", f"must be a unit with its suffix such as ssh.service, but is {name!r}")
+        raise BadEntry(
+            f"{entry.where} name", f"must be a unit with its suffix such as ssh.service, but is {name!r}"
+        )
     return UnitEntry(
         where=entry.where,
         name=name,
@@ -275,4 +294,6 @@ def _guard(raw: Any) -> GuardEntry | None:
     entry.allow(["name", "save", "undo", "seconds"])
     if not NAME.fullmatch(entry.text("name")):
         raise BadEntry("guard name", "must be a short name such as `ssh`")
-    return GuardEntry(entry.text("name"), entry.words("save"), entry.words("undo"), int(entry.raw.get("seconds") or 90))
+    return GuardEntry(
+        entry.text("name"), entry.words("save"), entry.words("undo"), int(entry.raw.get("seconds") or 90)
+    )

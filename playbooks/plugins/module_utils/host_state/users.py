@@ -22,7 +22,9 @@ def plan(spec: Spec, machine: Machine) -> list[Change]:
             for group in user.groups:
                 if group not in known:
                     known.add(group)
-                    changes.append(_change("group", group, "create", ["groupadd", "--system", group], machine))
+                    changes.append(
+                        _change("group", group, "create", ["groupadd", "--system", group], machine)
+                    )
         changes += _plan_user(user, machine)
     return changes
 
@@ -39,7 +41,9 @@ def key_files(spec: Spec) -> tuple[FileEntry, ...]:
         own = {"where": user.where, "owner": user.name, "group": _group(user.name), "confine": home}
         entries.append(FileEntry(path=folder, state="directory", mode=0o700, **own))
         entries.append(
-            FileEntry(path=os.path.join(folder, "authorized_keys"), state="file", content=content, mode=0o600, **own)
+            FileEntry(
+                path=os.path.join(folder, "authorized_keys"), state="file", content=content, mode=0o600, **own
+            )
         )
     return tuple(entries)
 
@@ -88,7 +92,11 @@ def _plan_user(user: UserEntry, machine: Machine) -> list[Change]:
     if not _locked(user.name):
         options.append("--lock")
         what.append("lock the password")
-    return [_change("user", user.name, ", ".join(what), ["usermod", *options, user.name], machine)] if what else []
+    return (
+        [_change("user", user.name, ", ".join(what), ["usermod", *options, user.name], machine)]
+        if what
+        else []
+    )
 
 
 def _useradd(user: UserEntry) -> list[str]:
