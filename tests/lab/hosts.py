@@ -1,0 +1,227 @@
+"""A lab host: a container that boots systemd, is reached over SSH, and has an engine's room of its own inside."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.lab import apt_archive
+from tests.lab.engine import Engine
+from tests.lab.errors import LabError
+from tests.lab.machine import cgroup_version
+from tests.lab.network import Plan
+from tests.lab.progress import say
+from tests.lab.recipes import ensure_image
+
+# A boot takes 2 s alone, and ten times that beside everything else that a test suite runs on two cores.
+BOOT_SECONDS = 60
+RELEASES = {"debian13": "trixie", "debian12": "bookworm"}
+# SYS_TIME would let the host set the outer clock; the two others may be missing from the machine's bounding set.
+CAPABILITIES = ("--cap-add=ALL", "--cap-drop=SYS_RESOURCE", "--cap-drop=SYS_TIME", "--cap-drop=SYS_MODULE")
+UNCONFINED = ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined")
+
+
+@dataclass(frozen=True)
+class Key:
+    """The key pair that opens every host of a lab."""
+
+    private: Path
+
+    @property
+    def public(self) -> str:
+        """The public half, one line."""
+        return self.private.with_suffix(".pub").read_text().strip()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a host is made of. Sizes are Docker's (`4g`); `docker_tmpfs` is the size of a small, volatile disk
+    under /var/lib/docker, for tests that fill it; `ports` are published like 22, 80 and 443 (`8443`, `53/udp`).
+    """
+
+    image: str = "debian13"
+    memory: str = "4g"
+    cpus: float = 2
+    docker_tmpfs: str = ""
+    ports: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host of a lab. `place` gives its addresses; methods raise LabError or CommandFailed."""
+
+    engine: Engine
+    plan: Plan
+    name: str
+    place: int
+    key: Key
+    known_hosts: Path
+    shape: Shape = field(default_factory=Shape)
+
+    @property
+    def container(self) -> str:
+        """The container's name."""
+        return self.plan.container(self.name)
+
+    @property
+    def address(self) -> str:
+        """Where the outer machine reaches it, on the standard ports."""
+        return self.plan.loopback(self.place)
+
+    @property
+    def bridge_address(self) -> str:
+        """Where other hosts of the lab reach it."""
+        return self.plan.bridge(self.place)
+
+    @property
+    def id(self) -> str:
+        """The container's full id; empty when there is none."""
+        return self.engine.inspect("container", self.container, "{{.Id}}") or ""
+
+    @property
+    def cgroup_parent(self) -> str:
+        """What the nested engine must put its containers under, or they escape this host's limits."""
+        return f"/docker/{self.id}/nested" if cgroup_version() == 1 else ""
+
+    def ensure(self) -> None:
+        """Create the host when absent, start it when stopped, and wait until it answers over SSH."""
+        state = self.engine.inspect("container", self.container, "{{.State.Status}}")
+        if state is None:
+            image = ensure_image(self.engine, self.shape.image)
+            say(f"creating {self.name}: {self.shape.image}, {self.shape.memory}, {self.shape.cpus:g} cpus")
+            self.engine.run(*self._creation(image))
+        if state == "paused":
+            self.unpause()
+        if state != "running":
+            self.engine.run("start", self.container)
+        self.wait_ready()
+
+    def _creation(self, image: str) -> list[str]:
+        shape = self.shape
+        words = ["create", "--name", self.container, "--hostname", self.name, "--label", self.plan.label]
+        words += ["--label", f"moorage.host={self.name}", "--label", f"moorage.place={self.place}"]
+        words += ["--label", f"moorage.image={shape.image}", "--stop-signal", "SIGRTMIN+3", *CAPABILITIES]
+        words += [word for option in UNCONFINED for word in ("--security-opt", option)]
+        words += ["--tmpfs", "/run", "--tmpfs", "/run/lock", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+        words += ["--cgroupns=host", "-e", "container=docker"]
+        if cgroup_version() == 1:  # systemd 256 and newer refuse the old hierarchy unless told twice
+            legacy = "systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
+            words += ["-e", f"SYSTEMD_PROC_CMDLINE={legacy}"]
+        words += ["--memory", shape.memory, "--memory-swap", shape.memory, "--cpus", f"{shape.cpus:g}"]
+        words += ["--network", self.plan.network, "--ip", self.bridge_address, "--network-alias", self.name]
+        words += [word for alias in shape.aliases for word in ("--network-alias", alias)]
+        for port in ("22", "80", "443", "443/udp", *shape.ports):
+            words += ["-p", f"{self.address}:{port.split('/')[0]}:{port}"]
+        if shape.docker_tmpfs:
+            words += ["--tmpfs", f"/var/lib/docker:size={shape.docker_tmpfs},exec,dev,suid"]
+        else:
+            volume = f"{self.container}-docker"
+            self.engine.run("volume", "create", "--label", self.plan.label, volume)
+            words += ["-v", f"{volume}:/var/lib/docker"]
+        if shape.image in RELEASES:
+            archive = apt_archive.prepare(RELEASES[shape.image], self.container)
+            words += ["-v", f"{archive}:/var/cache/apt/archives"]
+        return [*words, image]
+
+    def exec(self, *command: str, check: bool = True, given: str | None = None, timeout: float = 300) -> str:
+        """Run a command inside as root, without SSH, and return what it printed.
+
+        A single word goes to a shell: `host.exec("ss -ltn | wc -l")`.
+        """
+        words = ["sh", "-c", command[0]] if len(command) == 1 else list(command)
+        arguments = ["exec", "-i", self.container, *words]
+        if check:
+            return self.engine.run(*arguments, given=given, timeout=timeout)
+        return self.engine.attempt(*arguments, given=given, timeout=timeout).stdout
+
+    def ssh_arguments(self, user: str = "root") -> list[str]:
+        """The start of an `ssh` command line to this host, without multiplexing."""
+        options = ["IdentitiesOnly=yes", f"UserKnownHostsFile={self.known_hosts}", "BatchMode=yes"]
+        options += ["StrictHostKeyChecking=yes", "ConnectTimeout=5", "ControlPath=none", "LogLevel=ERROR"]
+        words = ["ssh", "-F", "none", "-i", str(self.key.private)]
+        return [*words, *(word for option in options for word in ("-o", option)), f"{user}@{self.address}"]
+
+    def ssh(self, command: str, user: str = "root", timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a command over SSH and return the finished process, whatever its code (255: ssh's own failure)."""
+        words = [*self.ssh_arguments(user), command]
+        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=timeout)
+
+    def wait_ready(self) -> None:
+        """Wait for a finished boot and for sshd, and make sure of the way in. Raises LabError after 60 s."""
+        say(f"booting {self.name} at {self.address}", "systemd, then sshd")
+        self._until("systemd to finish the boot", self._booted)
+        self._authorise()
+        self._until(f"sshd on {self.address}:22", self._greeted)
+
+    def _booted(self) -> bool:
+        return self.exec("systemctl is-system-running 2>&1", check=False).strip() in {"running", "degraded"}
+
+    def _greeted(self) -> bool:
+        try:
+            with socket.create_connection((self.address, 22), timeout=2) as link:
+                link.settimeout(2)
+                return link.recv(4) == b"SSH-"
+        except OSError:
+            return False
+
+    def _until(self, what: str, test: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + BOOT_SECONDS
+        while not test():
+            if time.monotonic() > deadline:
+                log = self.engine.attempt("logs", "--tail", "15", self.container).stdout
+                failed = self.exec("systemctl --failed --no-legend --plain; systemctl list-jobs", check=False)
+                raise LabError(f"{self.name}: waited {BOOT_SECONDS} s for {what}.\n{failed}\n{log}")
+            time.sleep(0.2)
+
+    def _authorise(self) -> None:
+        # Only on a host that no role has been at: afterwards root has no way in, and must not get one back.
+        script = (
+            "[ -e /var/lib/lab-authorised ] || { umask 077; mkdir -p /root/.ssh;"
+            " cat > /root/.ssh/authorized_keys; touch /var/lib/lab-authorised; }; cat /etc/ssh/ssh_host_*_key.pub"
+        )
+        keys = self.exec(script, given=self.key.public + "\n").splitlines()
+        mine = [f"{self.address} {' '.join(key.split()[:2])}" for key in keys]
+        before = self.known_hosts.read_text().splitlines() if self.known_hosts.exists() else []
+        others = [line for line in before if line.split()[0] != self.address]
+        self.known_hosts.write_text("\n".join([*others, *mine]) + "\n")
+
+    def reboot(self) -> None:
+        """Shut down cleanly, boot again, and wait until ready."""
+        self.engine.run("restart", "-t", "60", self.container)
+        self.wait_ready()
+
+    def kill(self) -> None:
+        """Cut the power."""
+        self.engine.run("kill", self.container)
+
+    def start(self) -> None:
+        """Boot again after `kill`, and wait until ready."""
+        self.engine.run("start", self.container)
+        self.wait_ready()
+
+    def pause(self) -> None:
+        """Freeze every process: the host answers nothing, its connections stay open."""
+        self.engine.run("pause", self.container)
+
+    def unpause(self) -> None:
+        """Undo `pause`."""
+        self.engine.run("unpause", self.container)
+
+    def disconnect(self) -> None:
+        """Pull the network cable."""
+        self.engine.run("network", "disconnect", self.plan.network, self.container)
+
+    def connect(self) -> None:
+        """Plug it in again, with the same address and names."""
+        names = [word for alias in (self.name, *self.shape.aliases) for word in ("--alias", alias)]
+        self.engine.run("network", "connect", "--ip", self.bridge_address, *names, self.plan.network, self.container)
+
+    def remove(self) -> None:
+        """Remove the host and its disk; packages it downloaded stay in the cache."""
+        self.engine.attempt("rm", "-f", "-v", self.container)
+        self.engine.attempt("volume", "rm", "-f", f"{self.container}-docker")
+        if self.shape.image in RELEASES:
+            apt_archive.collect(RELEASES[self.shape.image], self.container, drop=True)

@@ -1,0 +1,110 @@
+"""A lab: its network, its hosts, its registry and its certificate authority, under one name."""
+
+import subprocess
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tests.lab import engine as engines
+from tests.lab.cache import lock
+from tests.lab.engine import Engine
+from tests.lab.facts import facts_of, forget_facts, state_dir, write_facts
+from tests.lab.hosts import Host, Key, Shape
+from tests.lab.network import DOMAIN, FIRST_HOST, Plan, ensure_network, write_names
+from tests.lab.progress import say
+
+PUBLIC_NAMES = tuple(f"{name}.{DOMAIN}" for name in ("app", "api", "s3"))
+MAIN_HOST = "vps"
+# Only one lab can have the product's names on this machine; the tests bring their own resolution.
+NAMED_LAB = "demo"
+
+
+@dataclass
+class Lab:
+    """One lab. `Lab.open("test")` gives it with its network and key; the rest is made when asked for."""
+
+    plan: Plan
+    engine: Engine
+    hosts: dict[str, Host] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, name: str) -> "Lab":
+        """The lab `name`, made when absent. Raises LabError, with no engine or no such lab."""
+        plan = Plan(name)
+        _ = plan.number
+        lab = cls(plan, engines.ensure())
+        with lock(f"lab-{name}"):
+            ensure_network(lab.engine, plan)
+            lab._ensure_key()
+        return lab
+
+    @property
+    def folder(self) -> Path:
+        """Where the lab's key, certificates and facts are."""
+        return state_dir(self.plan.lab)
+
+    @property
+    def key(self) -> Key:
+        """The key pair that opens the hosts."""
+        return Key(self.folder / "id_ed25519")
+
+    def _ensure_key(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.key.private.exists():
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"moorage-lab {self.plan.lab}"]
+            subprocess.run([*command, "-f", str(self.key.private)], check=True)
+
+    def host(self, name: str, shape: Shape | None = None) -> Host:
+        """A booted host, created when absent. The one named `vps` also answers to the product's public names."""
+        host = self._described(name, shape or Shape())
+        host.ensure()
+        self.hosts[name] = host
+        return host
+
+    def _described(self, name: str, shape: Shape) -> Host:
+        if name == MAIN_HOST:
+            shape = replace(shape, aliases=(*PUBLIC_NAMES, *shape.aliases))
+        place = self.places().get(name) or self._free_place(name)
+        return Host(self.engine, self.plan, name, place, self.key, self.folder / "known_hosts", shape)
+
+    def places(self) -> dict[str, int]:
+        """The places of the hosts there are, by name."""
+        form = '{{.Label "moorage.host"}} {{.Label "moorage.place"}}'
+        listing = self.engine.run("ps", "-a", "--filter", f"label={self.plan.label}", "--format", form)
+        return {line.split()[0]: int(line.split()[1]) for line in listing.splitlines() if line.strip()}
+
+    def _free_place(self, name: str) -> int:
+        taken = {FIRST_HOST, *self.places().values()}
+        return FIRST_HOST if name == MAIN_HOST else next(n for n in range(FIRST_HOST, 250) if n not in taken)
+
+    def up(self, hosts: dict[str, str]) -> Path:
+        """Bring up everything and these hosts (name to image), and write the facts; return where they are."""
+        for name, image in hosts.items():
+            self.host(name, Shape(image=image))
+        if self.plan.lab == NAMED_LAB and MAIN_HOST in self.hosts:
+            write_names(NAMED_LAB, self.hosts[MAIN_HOST].address, list(PUBLIC_NAMES))
+        return self.write_facts()
+
+    def write_facts(self) -> Path:
+        """Write `generated.yml` for the hosts known now; call it again after adding one."""
+        first = sorted(self.hosts.values(), key=lambda host: host.name != MAIN_HOST)
+        return write_facts(self.plan.lab, facts_of(self.plan, first, {}, ""))
+
+    def down(self) -> None:
+        """Remove every trace of the lab, and stop the engine when we started it and no lab is left."""
+        remove(self.engine, self.plan)
+
+
+def remove(engine: Engine | None, plan: Plan) -> None:
+    """Remove a lab's objects, names and files, whatever state they are in. Without an engine, the latter two."""
+    if engine:
+        lab = Lab(plan, engine)
+        for name in lab.places():
+            say(f"removing {name}")
+            image = engine.inspect("container", plan.container(name), '{{index .Config.Labels "moorage.image"}}')
+            lab._described(name, Shape(image=image or "")).remove()
+        for kind, force in (("container", ["-f", "-v"]), ("volume", ["-f"]), ("network", [])):
+            for thing in engine.labelled(kind, plan.label):
+                engine.attempt(kind, "rm", *force, thing)
+    write_names(plan.lab)
+    forget_facts(plan.lab)
+    engines.stop_when_idle()

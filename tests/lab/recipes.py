@@ -1,0 +1,87 @@
+"""The lab's images, built from the folders under `images/` and found again by a hash of everything that went in."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path
+
+from tests.lab import machine
+from tests.lab.cache import key_of, key_of_files, lock
+from tests.lab.engine import Engine
+from tests.lab.progress import say
+from tests.lab.rootfs import import_rootfs
+
+FOLDER = Path(__file__).parent / "images"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one image is made: a folder with a Dockerfile, what it stands on, and files of installed wheels.
+
+    `base` is another recipe's name, or empty for Debian's own `suite`. `wheels` are distributions of this virtual
+    environment (locked with hashes, so not downloaded twice) and the folder or file of each that the build sees.
+    """
+
+    folder: str
+    base: str = ""
+    suite: str = ""
+    wheels: tuple[tuple[str, str], ...] = ()
+
+
+RECIPES = {
+    "base-trixie": Recipe("base", suite="trixie"),
+    "base-bookworm": Recipe("base", suite="bookworm"),
+    "debian13": Recipe("host", base="base-trixie"),
+    "debian12": Recipe("host", base="base-bookworm"),
+}
+
+
+def ensure_image(engine: Engine, name: str) -> str:
+    """The tag of image `name`, built when absent. Raises KeyError for an unknown name, CommandFailed."""
+    recipe = RECIPES[name]
+    base = ensure_image(engine, recipe.base) if recipe.base else import_rootfs(engine, recipe.suite)
+    folder = FOLDER / recipe.folder
+    given = _given(recipe)
+    wheels = [f"{wheel}={distribution(wheel).version}" for wheel, _ in recipe.wheels]
+    files = key_of_files(folder, [path for path in folder.rglob("*") if path.is_file()])
+    tag = f"moorage-lab/{name}:{key_of(base, files, *wheels, *(f'{k}={v}' for k, v in given.items()))}"
+    if engine.inspect("image", tag, "{{.Id}}") is None:
+        with lock(f"image-{name}"):
+            if engine.inspect("image", tag, "{{.Id}}") is None:
+                _build(engine, recipe, tag, base, given)
+    return tag
+
+
+def _build(engine: Engine, recipe: Recipe, tag: str, base: str, given: dict[str, str]) -> None:
+    say(f"building {tag}", "docker build")
+    with tempfile.TemporaryDirectory() as scratch:
+        context = Path(scratch) / "context"
+        shutil.copytree(FOLDER / recipe.folder, context)
+        for name, content in given.items():
+            path = context / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        for wheel, inside in recipe.wheels:
+            source = Path(str(distribution(wheel).locate_file(inside))).resolve()
+            target = context / "wheels" / source.name
+            target.parent.mkdir(exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, symlinks=True)
+            else:
+                shutil.copy2(source, target)
+        engine.run("build", "-q", "--build-arg", f"BASE_IMAGE={base}", "-t", tag, str(context), timeout=1800)
+
+
+def _given(recipe: Recipe) -> dict[str, str]:
+    """The outer machine's settings, for the one image that holds them for all."""
+    if recipe.base:
+        return {}
+    keep = 'APT::Keep-Downloaded-Packages "true";\nAcquire::Languages "none";\n'
+    files = {
+        "machine/debian.sources": machine.mirrors().sources(recipe.suite),
+        "machine/apt.conf": keep + machine.apt_proxy(),
+        "machine/pip.conf": machine.pip_configuration(),
+        "machine/ca/.keep": "",
+    }
+    return files | {f"machine/ca/{name}": pem for name, pem in machine.extra_authorities().items()}
