@@ -102,6 +102,25 @@ def slot_services(units: Mapping[str, Any], release: Mapping[str, Any], slot: st
     return names
 
 
+def due_units(units: Mapping[str, Any], release: Mapping[str, Any], tag: str, pins: Mapping[str, str]) -> dict[str, str]:
+    """Units that a run has to resolve: unit to image (without a tag, or by digest where the inventory fixes it).
+
+    An image with a tag or digest of its own in the inventory follows `stack_pins`; one without follows the release's
+    tag, so it is due when a tag is asked for or when it has never been released.
+    """
+    due = {}
+    for unit, definition in units.items():
+        state = release["units"].get(unit, {})
+        image = definition["image"]
+        if "@" in image or ":" in image.rpartition("/")[2]:
+            fixed = pinned(image, pins)
+            if state.get("images", {}).get(state.get("active")) != fixed:
+                due[unit] = fixed
+        elif tag or not state.get("active"):
+            due[unit] = image
+    return due
+
+
 def upstream(target: str, units: Mapping[str, Any], release: Mapping[str, Any]) -> str:
     """Where the proxy sends what is meant for ``service:port``: a slotted service gets its active slot's name."""
     service, _, port = target.partition(":")
@@ -180,6 +199,7 @@ class FilterModule:
         return {
             "bytes_of": bytes_of,
             "compose_document": compose_document,
+            "due_units": due_units,
             "memory_sum": memory_sum,
             "pinned": pinned,
             "product_units": product_units,

@@ -18,7 +18,7 @@ description: >-
   unit is planned into its other slot. Pulls the images (not in check mode), so that a missing one fails here, before
   anything else was touched.
 options:
-  units: {type: dict, required: true, description: Unit to image name without a tag}
+  units: {type: dict, required: true, description: "Unit to image name without a tag, or to a reference by digest"}
   tag: {type: str, required: true, description: The tag to deploy}
   release: {type: dict, required: true, description: The host's release.json}
   root: {type: path, default: /opt/moorage, description: Folder of the stack}
@@ -52,7 +52,7 @@ def plan(units: dict[str, str], digests: dict[str, str], tag: str, release: dict
         state = release["units"].get(unit, {})
         active = state.get("active", "")
         current = state.get("images", {}).get(active, "")
-        wanted = f"{image}@{digests[unit]}"
+        wanted = image if "@" in image else f"{image}@{digests[unit]}"
         if current != wanted:
             slot = {"": "blue", "blue": "green", "green": "blue"}[active]
             out[unit] = {"from": current, "to": wanted, "slot": slot, "previous": active, "tag": tag}
@@ -93,6 +93,10 @@ def main() -> None:
     digests = {}
     try:
         for unit, image in args["units"].items():
+            if "@" in image:
+                if not module.check_mode:
+                    run(["docker", "pull", "--quiet", image], "/", timeout=1800)
+                continue
             digests[unit] = (
                 digest_of(image, args["tag"], args["insecure"], "/")
                 if module.check_mode
