@@ -1,0 +1,81 @@
+# Every target has a line of help: `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test test-fast up dev plan deploy ps logs releases secret lint lock pin bench-host clean
+
+INVENTORY ?= inventories/lab
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+ANSIBLE = ansible-playbook -i $(INVENTORY)
+
+help: ## Lists every target
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Boots a Debian host on this machine, provisions it, deploys the stack, probes it (root)
+	@.ci/venv full
+	@.ci/demo
+
+demo-down: ## Removes every trace of `make demo`
+	@.ci/venv full
+	@python -m tests.lab down --name demo
+
+test: ## The whole test suite with its own PostgreSQL, S3 server and lab hosts (root)
+	@.ci/venv full
+	@.ci/test
+
+test-fast: ## House rules, unit and API tests only; no root, no engine
+	@.ci/venv full
+	@python -m pytest -q tests/house tests/unit tests/roles tests/playbooks tests/api
+
+up: ## The control plane on 127.0.0.1 (PORT=8000) with embedded PostgreSQL and S3; Ctrl-C stops it
+	@.ci/venv local
+	@exec moorage up
+
+dev: ## Like `up`, with reloading of the control plane and the example frontend
+	@.ci/venv full
+	@exec moorage dev
+
+plan: ## What a deploy would change, without touching the host: INVENTORY=… [TAG=…]
+	@.ci/venv full
+	@$(ANSIBLE) playbooks/deploy.yml --check --diff $(if $(TAG),-e image_tag=$(TAG))
+
+deploy: ## Deploys: INVENTORY=… [TAG=…]
+	@.ci/venv full
+	@$(ANSIBLE) playbooks/deploy.yml $(if $(TAG),-e image_tag=$(TAG))
+
+ps: ## The containers of a host: INVENTORY=…
+	@.ci/venv full
+	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "docker compose --project-directory /opt/moorage ps -a"
+
+logs: ## The last log lines of a host's services: INVENTORY=… [SERVICE=…]
+	@.ci/venv full
+	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "docker compose --project-directory /opt/moorage logs --tail 50 $(SERVICE)"
+
+releases: ## The releases of a host, the last ten: INVENTORY=…
+	@.ci/venv full
+	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "tail -n 10 /opt/moorage/releases.jsonl"
+
+secret: ## Puts a secret into a host's .env, from a prompt or standard input: NAME=… INVENTORY=…
+	@.ci/venv full
+	@if [ -t 0 ]; then $(ANSIBLE) playbooks/set_secret.yml -e name=$(NAME); else \
+	  python -c 'import json,sys; print(json.dumps({"secret_value": sys.stdin.read().rstrip("\n")}))' | \
+	  $(ANSIBLE) playbooks/set_secret.yml -e name=$(NAME) -e @/dev/stdin; fi
+
+lint: ## All linters
+	@.ci/venv full
+	@.ci/lint
+
+lock: ## Resolves the dependencies anew and writes the locks, with hashes
+	@.ci/venv full
+	@.ci/lock
+
+pin: ## Fills in the digests of images and the commits of actions, where there is a network: INVENTORY=…
+	@.ci/venv full
+	@python .ci/pin.py $(INVENTORY)/group_vars/moorage/pins.yml
+	@python .ci/pin.py --actions
+
+bench-host: ## Times site.yml on a lab host: no change, with defaults, with Mitogen, drifts repaired; memory of the stack
+	@.ci/venv full
+	@python -m tests.bench.host
+
+clean: ## Removes .venv and .moorage (data of `make up` too)
+	@rm -rf .venv .moorage
