@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -131,8 +130,15 @@ def upstream(target: str, units: Mapping[str, Any], release: Mapping[str, Any]) 
     return target
 
 
+def _plain(value: Any) -> Any:
+    """Dictionaries and lists made anew; deepcopy would copy the templar that Ansible's lazy containers hold."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list) else value
+
+
 def _finished(name: str, part: Mapping[str, Any], image: str, options: Mapping[str, Any]) -> Document:
-    service = {**deepcopy(HARDENING), **deepcopy(dict(part)), "image": image}
+    service = {**_plain(HARDENING), **_plain(part), "image": image}
     service.setdefault("container_name", f"{options['project']}-{name}")
     service.setdefault("labels", {})["moorage.service"] = name
     # A swap limit equal to the memory limit: a container over its limit is killed, it does not slow the host down.

@@ -7,8 +7,8 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 MIB = 2**20
-# What a backend needs before any work_mem: about 6 MiB of its own (seen with 18 on Linux: 4-8), rounded up.
-BACKEND = 8 * MIB
+# What a backend holds for itself before any work_mem: caches of catalogue and plans (docs/reference/postgres.md).
+BACKEND = 4 * MIB
 
 
 def postgres_tuning(memory: int, connections: int) -> dict[str, str | int]:

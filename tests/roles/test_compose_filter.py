@@ -1,0 +1,78 @@
+"""The pure functions behind the stack: sizes, pins, slots, what is due."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+@pytest.fixture
+def compose(plugin):
+    return plugin("filter", "compose")
+
+
+@pytest.mark.parametrize(
+    ("size", "value"), [("512m", 512 * 2**20), ("2g", 2 * 2**30), ("1024", 1024), (64, 64), ("3 MB", 3 * 2**20)]
+)
+def test_sizes(compose, size, value):
+    assert compose.bytes_of(size) == value
+
+
+@pytest.mark.parametrize("size", ["", "12x", "-1m", "1.5g", "m"])
+def test_what_is_no_size_is_named(compose, size):
+    with pytest.raises(AnsibleFilterError, match="is not a size"):
+        compose.bytes_of(size)
+
+
+@pytest.mark.parametrize("reference", ["", "x@sha256:12", "x:1", None])
+def test_a_pin_that_is_no_digest_is_no_pin(compose, reference):
+    with pytest.raises(AnsibleFilterError, match="make pin"):
+        compose.pinned("x:1", {"x:1": reference})
+    assert compose.unpinned(["x:1"], {"x:1": reference}) == ["x:1"]
+
+
+UNITS = {
+    "controlplane": {"image": "r/controlplane", "services": {"api": {}, "worker": {}}},
+    "cache": {"image": "r/cache:7", "services": {"cache": {}}},
+}
+
+
+def release(active="blue", image=A):
+    unit = {"active": active, "images": {active: f"r/controlplane@{image}"}}
+    return {"units": {"controlplane": unit, "cache": {"active": "blue", "images": {"blue": f"r/cache@{A}"}}}}
+
+
+@pytest.mark.parametrize(
+    ("state", "tag", "pin", "due"),
+    [
+        ({"units": {}}, "", A, ["cache", "controlplane"]),
+        (release(), "", A, []),
+        (release(), "sha-2", A, ["controlplane"]),
+        (release(), "", B, ["cache"]),
+        (release(), "sha-2", B, ["cache", "controlplane"]),
+    ],
+)
+def test_what_a_run_has_to_resolve(compose, state, tag, pin, due):
+    assert sorted(compose.due_units(UNITS, state, tag, {"r/cache:7": f"r/cache@{pin}"})) == due
+
+
+def test_the_active_slots_services_must_run(compose):
+    assert compose.slot_services(UNITS, release("green")) == ["api-green", "worker-green", "cache-blue"]
+    assert compose.slot_services(UNITS, {"units": {}}) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "where"), [("api:8000", "api-green:8000"), ("object-store:8000", "object-store:8000")]
+)
+def test_upstreams(compose, target, where):
+    assert compose.upstream(target, UNITS, release("green")) == where
+
+
+def test_a_product_service_gets_its_secrets_by_name_only(compose):
+    unit = compose.product_units({"shop": {"image": "r/shop", "secrets": ["SHOP_KEY"], "environment": {"N": 1}}})
+    assert unit["shop"]["services"]["shop"]["environment"] == {
+        "N": "1",
+        "SHOP_KEY": "${SHOP_KEY:?set it with playbooks/set_secret.yml}",
+    }

@@ -1,0 +1,81 @@
+"""Planning a release: which unit changes, from which digest to which, into which slot."""
+
+from __future__ import annotations
+
+import pytest
+
+A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+@pytest.fixture
+def planner(plugin):
+    return plugin("modules", "release_plan")
+
+
+def state(active, **images):
+    return {"units": {"shop": {"active": active, "images": {k: f"r/shop@{v}" for k, v in images.items()}, "tags": {}}}}
+
+
+@pytest.mark.parametrize(
+    ("release", "digest", "slot"),
+    [
+        ({"units": {}}, A, "blue"),
+        (state("blue", blue=A), B, "green"),
+        (state("green", green=A, blue=B), B, "blue"),
+        (state("blue", blue=A), A, None),
+    ],
+)
+def test_the_free_slot_takes_what_is_new(planner, release, digest, slot):
+    changes = planner.plan({"shop": "r/shop"}, {"shop": digest}, "t", release)
+    assert (changes["shop"]["slot"] if changes else None) == slot
+
+
+def test_both_slots_have_images_until_the_switch_and_after_it(planner):
+    before = state("blue", blue=A)
+    changes = planner.plan({"shop": "r/shop"}, {"shop": B}, "t2", before)
+    both, after = planner.planned_release(before, changes)
+    assert both["units"]["shop"]["active"] == "blue"
+    assert after["units"]["shop"]["active"] == "green"
+    assert both["units"]["shop"]["images"] == after["units"]["shop"]["images"] == {
+        "blue": f"r/shop@{A}",
+        "green": f"r/shop@{B}",
+    }
+    assert before == state("blue", blue=A), "the plan must not change what it was given"
+
+
+def test_a_first_release_has_nothing_active_until_the_switch(planner):
+    changes = planner.plan({"shop": "r/shop"}, {"shop": A}, "t", {"units": {}})
+    both, after = planner.planned_release({"units": {}}, changes)
+    assert both["units"]["shop"]["active"] == ""
+    assert after["units"]["shop"]["active"] == "blue"
+
+
+def test_a_service_that_runs_another_image_is_not_released(plugin):
+    seal, state_module = plugin("modules", "release_seal"), plugin("module_utils", "compose_state")
+    running = {"api-blue": state_module.Running("c", "h", "running", "healthy", 0, "r/x@old")}
+    assert seal.differences({"api-blue": "r/x@new", "worker-blue": "r/x@new"}, running) == [
+        "api-blue runs r/x@old, not r/x@new",
+        "worker-blue runs nothing, not r/x@new",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("have", "reason"),
+    [
+        (None, "has no container"),
+        (("other", "running"), "its configuration changed"),
+        (("h", "exited"), "is exited"),
+        (("h", "running"), None),
+    ],
+)
+def test_what_must_be_started_and_why(plugin, have, reason):
+    module = plugin("module_utils", "compose_state")
+    running = {"api": module.Running("c", have[0], have[1], "", 0, "i")} if have else {}
+    assert module.drift(["api"], {"api": "h"}, running).get("api") == reason
+
+
+def test_the_probes_ask_for_the_running_digest(plugin):
+    release = {"units": {"controlplane": {"active": "blue", "images": {"blue": f"r/c@{A}"}}}}
+    checks = plugin("filter", "release").outside_checks("x.test", {}, release, [{"host": "app.x.test"}])
+    assert checks[0]["json"] == {"data.version": "a" * 12}
+    assert {"url": "https://app.x.test/"} in checks

@@ -1,0 +1,133 @@
+"""The Compose document and Caddy's configuration, rendered from the example inventory as the roles do it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+
+ROOT = Path(__file__).parents[2]
+DIGEST = "sha256:" + "b" * 64
+EXAMPLE_PINS = yaml.safe_load((ROOT / "inventories/example/group_vars/moorage/pins.yml").read_text())["stack_pins"]
+PINS = {image: f"{image.rpartition(':')[0]}@{DIGEST}" for image in EXAMPLE_PINS}
+
+
+@pytest.fixture
+def document(render, facts):
+    """The example inventory's Compose document."""
+    text = render(
+        ROOT / "roles/stack/templates/compose.yml.j2",
+        ansible_facts=facts,
+        stack_pins=PINS,
+        __stack_release=facts["release"],
+    )
+    return yaml.safe_load(text)
+
+
+def test_every_service_is_hardened_and_limited(document):
+    for name, service in document["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "mem_limit" in service and "cpus" in service, name
+        assert "@sha256:" in service["image"], name
+
+
+def test_services_do_not_run_as_root(document):
+    for name, service in document["services"].items():
+        unit_of_product = name.startswith("frontend")  # its image decides, and says USER
+        assert unit_of_product or not str(service["user"]).startswith("0"), name
+
+
+def test_the_memory_limits_of_the_example_fit_a_4_gb_host(document, plugin):
+    running = {name: entry for name, entry in document["services"].items() if "profiles" not in entry}
+    total = plugin("filter", "compose").memory_sum(running)
+    assert total <= 3.2 * 2**30, f"{total / 2**20:.0f} MiB"
+
+
+def test_data_has_no_route_out_and_the_database_is_only_there(document):
+    assert document["networks"]["data"] == {"internal": True}
+    assert document["services"]["postgres"]["networks"] == ["data"]
+    published = [name for name, service in document["services"].items() if service.get("ports")]
+    assert published == ["proxy"]
+
+
+def test_only_the_setup_job_sees_the_administrators_credentials(document):
+    for name, service in document["services"].items():
+        values = " ".join(str(value) for value in service.get("environment", {}).values())
+        if name not in ("setup-blue", "postgres", "object-store"):
+            assert "POSTGRES_PASSWORD" not in values, name
+            assert "S3_ADMIN" not in values, name
+            assert "OWNER" not in values, name
+
+
+def test_no_secret_stands_in_the_document(document):
+    for service in document["services"].values():
+        for key, value in service.get("environment", {}).items():
+            if any(word in key for word in ("PASSWORD", "SECRET")):
+                assert str(value).startswith("${") or value == "", key
+
+
+def test_an_image_without_a_digest_is_refused(render, facts):
+    with pytest.raises(AnsibleError, match="no digest in stack_pins"):
+        render(ROOT / "roles/stack/templates/compose.yml.j2", ansible_facts=facts, __stack_release=facts["release"])
+
+
+def test_both_slots_stand_in_the_document_while_a_release_is_switched(render, facts):
+    release = facts["release"]
+    release["units"]["controlplane"]["images"]["green"] = f"ghcr.io/example/controlplane@{DIGEST}"
+    text = render(
+        ROOT / "roles/stack/templates/compose.yml.j2", ansible_facts=facts, stack_pins=PINS, __stack_release=release
+    )
+    names = set(yaml.safe_load(text)["services"])
+    assert {"api-blue", "api-green", "sockets-green", "worker-green", "setup-green", "frontend-blue"} <= names
+
+
+@pytest.fixture
+def caddyfile(render, facts):
+    return render(
+        ROOT / "roles/proxy/templates/Caddyfile.j2",
+        ansible_facts=facts,
+        stack_pins=PINS,
+        __proxy_release=facts["release"],
+    )
+
+
+def test_the_routes_lead_to_the_active_slots(caddyfile):
+    assert "import backend frontend-blue:8080" in caddyfile
+    assert "import backend sockets-blue:8000" in caddyfile
+    assert "import backend api-blue:8000" in caddyfile
+    assert "import backend object-store:9000" in caddyfile
+
+
+def test_caddy_itself_accepts_the_configuration(caddyfile, tmp_path):
+    import sysconfig
+
+    config = tmp_path / "Caddyfile"
+    config.write_text(caddyfile.replace("/var/log/caddy/", f"{tmp_path}/"))
+    caddy = Path(sysconfig.get_path("scripts")) / "caddy"
+    done = subprocess.run(
+        [caddy, "validate", "--adapter", "caddyfile", "--config", config], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_metrics_and_the_stores_administration_are_closed(caddyfile):
+    assert caddyfile.count("@closed path /metrics\n") == 2
+    assert "@closed path /admin /admin/* /swift/*" in caddyfile
+
+
+def test_without_a_frontend_the_landing_page_of_the_control_plane_stands_at_app(render, facts):
+    del facts["release"]["units"]["frontend"]
+    text = render(
+        ROOT / "roles/proxy/templates/Caddyfile.j2",
+        ansible_facts=facts,
+        stack_pins=PINS,
+        stack_services={},
+        __proxy_release=facts["release"],
+    )
+    app = text[text.index("app.example.com {") : text.index("api.example.com {")]
+    assert "import backend api-blue:8000" in app
