@@ -61,9 +61,9 @@ def test_check_mode_tells_and_changes_nothing(tmp_path):
 def test_putting_one_keeps_all_other_lines(tmp_path):
     path = tmp_path / ".env"
     path.write_text("# mine\nA='1'\nB='2'\n")
-    run(path=str(path), name="A", value="it's $HOME \\ \"x\"")
-    assert path.read_text() == "# mine\nA=\"it's \\$HOME \\\\ \\\"x\\\"\"\nB='2'\n"
-    again, _ = run(path=str(path), name="A", value="it's $HOME \\ \"x\"")
+    run(path=str(path), name="A", value='it\'s $HOME \\ "x"')
+    assert path.read_text() == '# mine\nA="it\'s \\$HOME \\\\ \\"x\\""\nB=\'2\'\n'
+    again, _ = run(path=str(path), name="A", value='it\'s $HOME \\ "x"')
     assert not again["changed"]
 
 

@@ -36,10 +36,14 @@ def test_both_slots_have_images_until_the_switch_and_after_it(planner):
     both, after = planner.planned_release(before, changes)
     assert both["units"]["shop"]["active"] == "blue"
     assert after["units"]["shop"]["active"] == "green"
-    assert both["units"]["shop"]["images"] == after["units"]["shop"]["images"] == {
-        "blue": f"r/shop@{A}",
-        "green": f"r/shop@{B}",
-    }
+    assert (
+        both["units"]["shop"]["images"]
+        == after["units"]["shop"]["images"]
+        == {
+            "blue": f"r/shop@{A}",
+            "green": f"r/shop@{B}",
+        }
+    )
     assert before == state("blue", blue=A), "the plan must not change what it was given"
 
 

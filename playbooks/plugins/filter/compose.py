@@ -72,7 +72,9 @@ def product_units(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Docume
     units = {}
     for name, service in services.items():
         environment = {key: str(value) for key, value in (service.get("environment") or {}).items()}
-        environment |= {secret: f"${{{secret}:?set it with playbooks/set_secret.yml}}" for secret in service.get("secrets", [])}
+        environment |= {
+            secret: f"${{{secret}:?set it with playbooks/set_secret.yml}}" for secret in service.get("secrets", [])
+        }
         part: Document = {
             "environment": environment,
             "networks": service.get("networks", ["app"]),
@@ -80,7 +82,12 @@ def product_units(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Docume
             "cpus": service.get("cpus", 0.5),
             "tmpfs": service.get("tmpfs", ["/tmp"]),  # noqa: S108 - a tmpfs of the container, not a shared folder
         }
-        for key, source in (("command", "command"), ("user", "user"), ("healthcheck", "healthcheck"), ("volumes", "volumes")):
+        for key, source in (
+            ("command", "command"),
+            ("user", "user"),
+            ("healthcheck", "healthcheck"),
+            ("volumes", "volumes"),
+        ):
             if service.get(source):
                 part[key] = service[source]
         units[name] = {"image": service["image"], "services": {name: part}}
@@ -101,7 +108,9 @@ def slot_services(units: Mapping[str, Any], release: Mapping[str, Any], slot: st
     return names
 
 
-def due_units(units: Mapping[str, Any], release: Mapping[str, Any], tag: str, pins: Mapping[str, str]) -> dict[str, str]:
+def due_units(
+    units: Mapping[str, Any], release: Mapping[str, Any], tag: str, pins: Mapping[str, str]
+) -> dict[str, str]:
     """Units that a run has to resolve: unit to image (without a tag, or by digest where the inventory fixes it).
 
     An image with a tag or digest of its own in the inventory follows `stack_pins`; one without follows the release's
@@ -174,7 +183,8 @@ def compose_document(
             stamp = {"MOORAGE_VERSION": f"{version}+{image.rpartition('sha256:')[2][:12]}"}
             parts = [(name, part, {}) for name, part in definition["services"].items()]
             parts += [
-                (name, part, {"profiles": ["jobs"], "restart": "no"}) for name, part in definition.get("jobs", {}).items()
+                (name, part, {"profiles": ["jobs"], "restart": "no"})
+                for name, part in definition.get("jobs", {}).items()
             ]
             for name, part, extra in parts:
                 environment = {**part.get("environment", {}), **stamp}

@@ -24,7 +24,7 @@ def postgres_tuning(memory: int, connections: int) -> dict[str, str | int]:
         connections: `max_connections`; every pool of every process and both slots fit in it.
 
     Returns:
-        `shared_buffers`, `effective_cache_size`, `maintenance_work_mem`, `work_mem` (with their units), `max_connections`.
+        `shared_buffers`, `effective_cache_size`, `maintenance_work_mem`, `work_mem` (with units), `max_connections`.
 
     Raises:
         AnsibleFilterError: where the limit is too small for the connections.

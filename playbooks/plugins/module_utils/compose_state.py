@@ -54,8 +54,15 @@ def wanted_hashes(root: str) -> dict[str, str]:
 def containers(root: str, project: str) -> dict[str, Running]:
     """Service to its container; one-off containers (`compose run`) are left out."""
     ids = run(
-        ["docker", "ps", "-aq", "--filter", f"label={PROJECT_LABEL}={project}", "--filter",
-         "label=com.docker.compose.oneoff=False"],
+        [
+            "docker",
+            "ps",
+            "-aq",
+            "--filter",
+            f"label={PROJECT_LABEL}={project}",
+            "--filter",
+            "label=com.docker.compose.oneoff=False",
+        ],
         root,
     ).split()
     if not ids:

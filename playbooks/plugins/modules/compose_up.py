@@ -24,7 +24,7 @@ options:
   root: {type: path, default: /opt/moorage, description: Folder of compose.yml}
   project: {type: str, default: moorage, description: Compose project}
   services: {type: list, elements: str, required: true, description: Services that must run}
-  stopped: {type: list, elements: str, default: [], description: Services that must not run; they are stopped and removed}
+  stopped: {type: list, elements: str, default: [], description: Services to stop and remove}
   wait_seconds: {type: int, default: 120, description: How long to wait until all are well}
   stop_seconds: {type: int, default: 35, description: How long a stopped service may take to finish what it does}
 """
@@ -70,7 +70,9 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except FileNotFoundError as error:
         if module.check_mode:  # a bare host in check mode: Docker is not there yet, everything would be started
-            module.exit_json(changed=True, changes=[f"start {name}: the engine is not installed" for name in args["services"]])
+            module.exit_json(
+                changed=True, changes=[f"start {name}: the engine is not installed" for name in args["services"]]
+            )
         module.fail_json(msg=f"Docker is not installed here ({error}). Run playbooks/provision.yml first.")
 
 

@@ -82,7 +82,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     path = Path(module.params["path"])
-    text = path.read_text() if path.exists() else "# Secrets of this host. Written by playbooks, read by Compose, kept nowhere else.\n"
+    text = (
+        path.read_text()
+        if path.exists()
+        else "# Secrets of this host. Written by playbooks, read by Compose, kept nowhere else.\n"
+    )
     have = parse(text)
     changes: dict[str, str] = {}
     absent = []
@@ -96,7 +100,9 @@ def main() -> None:
     name, value = module.params["name"], module.params["value"]
     if name is not None:
         if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
-            module.fail_json(msg=f"{name!r} is not a name for a secret: capitals, digits and _, beginning with a capital.")
+            module.fail_json(
+                msg=f"{name!r} is not a name for a secret: capitals, digits and _, beginning with a capital."
+            )
         if "\n" in value or not value:
             module.fail_json(msg=f"The value of {name} must be one line that is not empty. Nothing was changed.")
         if have.get(name) != quote(value):

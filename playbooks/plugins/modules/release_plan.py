@@ -110,9 +110,15 @@ def main() -> None:
     both, after = planned_release(args["release"], changes)
     lines = [f"{unit}: {change['from'] or 'nothing'} → {change['to']}" for unit, change in changes.items()]
     module.exit_json(
-        changed=False, plan=changes, both=both, after=after, would_change=lines,
-        diff={"before": "".join(f"{unit}: {c['from']}\n" for unit, c in changes.items()),
-              "after": "".join(f"{unit}: {c['to']}\n" for unit, c in changes.items())},
+        changed=False,
+        plan=changes,
+        both=both,
+        after=after,
+        would_change=lines,
+        diff={
+            "before": "".join(f"{unit}: {c['from']}\n" for unit, c in changes.items()),
+            "after": "".join(f"{unit}: {c['to']}\n" for unit, c in changes.items()),
+        },
     )
 
 
