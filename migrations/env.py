@@ -1,0 +1,28 @@
+"""Alembic's environment. The connection comes from webapp.database.migrations: there is no ini file to keep in step."""
+
+from __future__ import annotations
+
+from alembic import context
+
+import webapp.tenants.models
+from webapp.db import Base
+
+# Named, so that importing for the sake of Base.metadata is no unused import: one line a room with tables.
+ROOMS = (webapp.tenants.models,)
+# procrastinate's tables are its own; their schema comes as a whole (0002) and has no models here.
+FOREIGN = "procrastinate_"
+
+
+def ours(name: str | None, kind: str, _parents: object) -> bool:
+    return kind != "table" or not (name or "").startswith(FOREIGN)
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    include_name=ours,
+    # A migration that fails leaves those before it done, and itself undone.
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,173 @@
+"""The error tree, and the one handler that turns whatever was raised into the contract's answer.
+
+Rooms raise their own subclasses of MoorageError in the domain's words; nothing but this module knows HTTP bodies.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from flask import Flask, Response, request
+from flask.typing import ResponseReturnValue
+from marshmallow import ValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, UnsupportedMediaType
+
+from webapp.failures import Failure
+from webapp.redaction import redact, redact_text
+from webapp.responses import json_response
+
+log = logging.getLogger("moorage.errors")
+
+PROBLEM = "application/problem+json"
+# Where there is nothing better to say: a store or a database comes back within seconds, or an operator comes.
+RETRY_AFTER_SECONDS = 5
+
+_KNOWN = frozenset(int(status) for status in HTTPStatus)
+
+
+class MoorageError(Failure):
+    """What a client is told: an HTTP status, a code that programs read, a message that people read, details."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    message: ClassVar[str] = "Something went wrong here. The request id finds it in the log."
+
+    def __init__(self, message: str | None = None, *, details: Any = None) -> None:
+        super().__init__(message or self.message)
+        self.details = details
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(RETRY_AFTER_SECONDS)} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+
+
+class InvalidRequest(MoorageError):
+    status, code, message = (
+        400,
+        "VALIDATION_ERROR",
+        "Some fields are not as they should be; details names each.",
+    )
+
+
+class InvalidJson(MoorageError):
+    status, code, message = 400, "INVALID_JSON", "The body is not JSON. Send Content-Type: application/json."
+
+
+class MissingBearerToken(MoorageError):
+    status, code, message = 401, "MISSING_BEARER_TOKEN", "Send Authorization: Bearer <token>."
+
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class TokenInvalid(MoorageError):
+    status, code, message = 401, "TOKEN_INVALID", "The token is malformed, expired, revoked or unknown."
+
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+class ServiceUnavailable(MoorageError):
+    status, code, message = (
+        503,
+        "SERVICE_UNAVAILABLE",
+        "The database does not answer just now. Try again shortly.",
+    )
+
+
+class StorageUnavailable(MoorageError):
+    status, code, message = (
+        503,
+        "STORAGE_UNAVAILABLE",
+        "The object store does not answer just now. Try again shortly.",
+    )
+
+
+class StorageError(MoorageError):
+    status, code, message = 502, "STORAGE_ERROR", "The object store gave an answer that makes no sense here."
+
+
+class HttpError(MoorageError):
+    """What Flask and werkzeug raise themselves: unknown paths, wrong methods, bodies too large, the rest."""
+
+    CODES: ClassVar[dict[int, tuple[str, str]]] = {
+        404: ("NOT_FOUND", "There is nothing at this path."),
+        405: ("METHOD_NOT_ALLOWED", "This path does not take that method; Allow says which it takes."),
+        413: ("PAYLOAD_TOO_LARGE", "The body is larger than this path takes."),
+    }
+
+    def __init__(self, raised: HTTPException) -> None:
+        self.status = raised.code or 500  # type: ignore[misc]  # the one error whose status is its cause's
+        name = HTTPStatus(self.status).name if self.status in _KNOWN else "HTTP_ERROR"
+        self.code, message = self.CODES.get(self.status, (name, raised.description or name))  # type: ignore[misc]
+        super().__init__(message)
+        self._allow = raised.valid_methods if isinstance(raised, MethodNotAllowed) else None
+
+    def headers(self) -> dict[str, str]:
+        return super().headers() | ({"Allow": ", ".join(sorted(self._allow))} if self._allow else {})
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(Exception, answer)
+
+
+def answer(raised: Exception) -> ResponseReturnValue:
+    """The answer for anything raised. Never a stack trace, never 500 for the client's mistake."""
+    if isinstance(raised, HTTPException) and (raised.code is None or raised.code < 400):
+        return raised.get_response()  # a redirect is raised as well, and is no error
+    error = translated(raised)
+    if error.status >= 500:
+        log.error("%s: %s", error.code, redact_text(str(raised)), exc_info=raised if error.status == 500 else None)
+    response = _problem(error) if _wants_problem() else _envelope(error)
+    response.headers.extend(error.headers())
+    return response
+
+
+def translated(raised: Exception) -> MoorageError:
+    """The error of the tree that says what `raised` means to a client."""
+    match raised:
+        case MoorageError():
+            return raised
+        case ValidationError():
+            return InvalidRequest(details=raised.messages)
+        case UnsupportedMediaType():
+            return InvalidJson()
+        case BadRequest() if request.is_json:
+            return InvalidJson()  # the only BadRequest a JSON body brings about is that it does not parse
+        case HTTPException():
+            return HttpError(raised)
+        case OperationalError() | InterfaceError() | PoolTimeout():
+            return ServiceUnavailable()
+        case _:
+            return MoorageError()
+
+
+def _wants_problem() -> bool:
+    # Only who names it gets it: `*/*` is every client that never heard of it.
+    return any(kind.lower() == PROBLEM and quality > 0 for kind, quality in request.accept_mimetypes)
+
+
+def _envelope(error: MoorageError) -> Response:
+    body: dict[str, Any] = {"code": error.code, "message": redact_text(str(error))}
+    if error.details is not None:
+        body["details"] = redact(error.details)
+    return json_response({"success": False, "error": body}, error.status)
+
+
+def _problem(error: MoorageError) -> Response:
+    """RFC 9457. `type` is about:blank: the code says which problem it is, the title is the status's own."""
+    title = HTTPStatus(error.status).phrase if error.status in _KNOWN else error.code
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": title,
+        "status": error.status,
+        "detail": redact_text(str(error)),
+        "instance": request.path,
+        "code": error.code,
+    }
+    if error.details is not None:
+        body["errors"] = redact(error.details)
+    return json_response(body, error.status, PROBLEM)

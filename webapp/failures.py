@@ -1,0 +1,11 @@
+"""The root of every error that a person is told: a code for programs, words for people."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Failure(Exception):
+    """Raised with words that say what happened, what it means, and what to do next. They hold no secret."""
+
+    code: ClassVar[str] = "FAILED"

@@ -1,0 +1,61 @@
+"""Structured logs: one JSON object a line on stdout, redacted, whoever in the process wrote it."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from webapp.redaction import redact, redact_text
+from webapp.responses import rfc3339
+
+# Set at the start of a request, so that every line written on its behalf can be found by it.
+request_id: ContextVar[str | None] = ContextVar("request id", default=None)
+
+_STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    """`{ts, level, logger, message, request_id?, …extra, error?}`; the last place before the stream, so it redacts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "ts": rfc3339(datetime.fromtimestamp(record.created, UTC)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": redact_text(record.getMessage()),
+        }
+        if (current := request_id.get()) is not None:
+            line["request_id"] = current
+        line |= {name: redact(value, name=name) for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info:
+            line["error"] = redact_text(self.formatException(record.exc_info))
+        return orjson.dumps(line, default=str).decode()
+
+
+def log_config(level: str) -> dict[str, Any]:
+    """For logging.config.dictConfig, gunicorn's own loggers included."""
+    quiet = {"handlers": [], "propagate": True}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonLines}},
+        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+        "root": {"level": level, "handlers": ["stdout"]},
+        "loggers": {
+            "gunicorn.error": quiet | {"level": level},
+            # Every request has its own line from webapp.access, which knows the route and leaves the query out.
+            "gunicorn.access": quiet | {"level": "CRITICAL"},
+            "urllib3": quiet | {"level": "ERROR"},
+            "procrastinate": quiet | {"level": "WARNING" if level == "INFO" else level},
+            "alembic": quiet | {"level": level},
+        },
+    }
+
+
+def configure_logs(level: str) -> None:
+    logging.config.dictConfig(log_config(level))

@@ -1,0 +1,207 @@
+"""One frozen Settings, the only reader of the environment.
+
+A bad or missing variable stops the start, and all of them are named at once, each with what it should look like.
+In a checkout where `make up` runs and the environment says nothing, the values come from `.moorage/local.env`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from webapp import variables as v
+from webapp.failures import Failure
+from webapp.redaction import Secret, remember
+from webapp.variables import DatabaseUrl, Endpoint, described, variable
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+LOCAL_STATE = CHECKOUT / ".moorage"
+LOCAL_ENV = LOCAL_STATE / "local.env"
+
+_ON_HOST = "/opt/moorage/.env on the host (made there by provisioning; playbooks/set_secret.yml replaces it)"
+_SETUP = _ON_HOST + "; given to `moorage setup` alone"
+
+
+class SettingsError(Failure):
+    """The environment cannot be used. `problems` are lines that each name a variable and what it should be."""
+
+    code = "SETTINGS_INVALID"
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Settings:
+    moorage_env: str = variable(
+        v.choice("development", "production"), "What this installation is for.", default="production"
+    )
+    moorage_version: str = variable(
+        v.matching(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", "a version: letters, digits and . _ + -"),
+        "The version that /health and the landing page report; the image sets it.",
+        default="0.1.0",
+    )
+    database_url: DatabaseUrl = variable(
+        v.database_url, "PostgreSQL as the application's role, which owns nothing.", kept=_ON_HOST
+    )
+    database_owner_url: DatabaseUrl | None = variable(
+        v.database_url, "PostgreSQL as the owner of the tables: migrations.", optional=True, kept=_SETUP
+    )
+    database_admin_url: DatabaseUrl | None = variable(
+        v.database_url, "PostgreSQL as a superuser: makes roles and database.", optional=True, kept=_SETUP
+    )
+    database_readonly_password: Secret | None = variable(
+        v.secret(16),
+        "Password of moorage_readonly; without one that role cannot log in.",
+        optional=True,
+        kept=_SETUP,
+    )
+    database_backup_password: Secret | None = variable(
+        v.secret(16),
+        "Password of moorage_backup; without one that role cannot log in.",
+        optional=True,
+        kept=_SETUP,
+    )
+    database_pool_size: int = variable(
+        v.integer(1, 10, "connections"), "Connections that one process keeps at most.", default="8"
+    )
+    s3_endpoint: Endpoint = variable(v.endpoint, "The S3 server as this process reaches it.")
+    s3_public_endpoint: Endpoint | None = variable(
+        v.endpoint,
+        "The S3 server as clients reach it, signed into URLs. Default: S3_ENDPOINT.",
+        optional=True,
+    )
+    s3_region: str = variable(v.region, "The region that requests are signed for.", default="us-east-1")
+    s3_bucket_artifacts: str = variable(v.bucket, "The private bucket of artifacts.", default="moorage-artifacts")
+    s3_access_key_id: str = variable(v.access_key, "The restricted user's access key.")
+    s3_secret_access_key: Secret = variable(v.secret(8, 128), "The restricted user's secret key.", kept=_ON_HOST)
+    s3_force_path_style: bool = variable(
+        v.boolean, "Bucket in the path (true) or in the host's name (false).", default="true"
+    )
+    s3_presign_ttl_seconds: int = variable(
+        v.integer(60, 300, "seconds"), "How long a presigned URL works.", default="60"
+    )
+    s3_admin_kind: str = variable(
+        v.choice("minio", "ceph", "given"),
+        "Who makes bucket, user and policy: MinIO's or Ceph's administration, or nobody (given credentials).",
+        default="given",
+    )
+    s3_admin_access_key_id: str | None = variable(
+        v.access_key, "The store's administrator (minio, ceph).", optional=True
+    )
+    s3_admin_secret_access_key: Secret | None = variable(
+        v.secret(8, 128), "The store's administrator's secret key.", optional=True, kept=_SETUP
+    )
+    data_backend: str = variable(
+        v.choice("supabase", "rtdb"),
+        "Where domain records live: PostgreSQL (supabase) or rtdb.",
+        default="supabase",
+    )
+    session_secret: Secret = variable(v.secret(32), "Signs user sessions.", kept=_ON_HOST)
+    license_lease_secret: Secret = variable(v.secret(32), "Signs lease tokens (HS256).", kept=_ON_HOST)
+    log_level: str = variable(
+        v.choice("DEBUG", "INFO", "WARNING", "ERROR"), "The least severe line that is logged.", default="INFO"
+    )
+    api_workers: int = variable(v.integer(1, 16), "Processes of the API.", default="1")
+    api_threads: int = variable(v.integer(2, 64), "Threads in each process of the API.", default="8")
+    port: int = variable(v.integer(1, 65535), "The port that this process answers on.", default="8000")
+    readiness_timeout_seconds: float = variable(
+        v.seconds(0.5, 30), "The longest that /ready takes to answer.", default="3"
+    )
+    run_dir: Path = variable(
+        v.absolute_path,
+        "Where a running process leaves its heartbeat and counters: a tmpfs.",
+        default="/tmp/moorage",  # noqa: S108 - in the image /tmp is the container's own tmpfs
+    )
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Secret):
+                remember(value)
+            elif isinstance(value, DatabaseUrl):
+                remember(value.password)
+
+    @property
+    def public_endpoint(self) -> Endpoint:
+        return self.s3_public_endpoint or self.s3_endpoint
+
+    @classmethod
+    def load(cls) -> Self:
+        """From the environment, or from the checkout's `.moorage/local.env` where the environment is silent.
+
+        Raises SettingsError.
+        """
+        if "MOORAGE_ENV" not in os.environ and "DATABASE_URL" not in os.environ and LOCAL_ENV.exists():
+            return cls.parse({**read_local_env(LOCAL_ENV), **os.environ})
+        return cls.parse(os.environ)
+
+    @classmethod
+    def parse(cls, environment: Mapping[str, str]) -> Self:
+        """Settings out of any mapping of variables. An empty variable counts as absent. Raises SettingsError."""
+        values: dict[str, object] = {}
+        problems: list[str] = []
+        for item in fields(cls):
+            known, name = described(item), item.name.upper()
+            text = environment.get(name) or known.default
+            if text is None:
+                values[item.name] = None
+                if not known.optional:
+                    problems.append(f"{name} is missing: {known.meaning} {wanted(known)}.")
+                continue
+            try:
+                values[item.name] = known.parse(text)
+            except ValueError as refusal:
+                problems.append(f"{name} must be {refusal}. ({known.meaning})")
+        same = values.get("session_secret")
+        if same is not None and same == values.get("license_lease_secret"):
+            problems.append("LICENSE_LEASE_SECRET must be another secret than SESSION_SECRET.")
+        if problems:
+            raise SettingsError(*problems)
+        return cls(**values)  # type: ignore[arg-type]  # each value came from its own field's parser
+
+
+def wanted(known: v.Variable) -> str:
+    """What a variable's text must be, in its own parser's words."""
+    try:
+        known.parse("\0")
+    except ValueError as refusal:
+        return f"It must be {refusal}"
+    return "Any text"
+
+
+def read_local_env(path: Path) -> dict[str, str]:
+    """NAME=value lines of a file that only its owner may read. Raises SettingsError where others may."""
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise SettingsError(f"{path} holds secrets and others may read it: chmod 600 it.")
+    lines = (line.partition("=") for line in path.read_text().splitlines() if line and not line.startswith("#"))
+    return {name: value for name, _, value in lines}
+
+
+def chosen_port() -> int:
+    """PORT alone, for `moorage up`, which makes everything else itself. Raises SettingsError."""
+    known = next(described(item) for item in fields(Settings) if item.name == "port")
+    try:
+        return int(known.parse(os.environ.get("PORT") or known.default))
+    except ValueError as refusal:
+        raise SettingsError(f"PORT must be {refusal}. ({known.meaning})") from None
+
+
+def export(**changes: str) -> None:
+    """Hand variables to libraries and child processes that read them from the environment themselves."""
+    os.environ.update(changes)
+
+
+def inherited(**changes: str) -> dict[str, str]:
+    """This process's environment with changes, for a child that is started with it."""
+    return {**os.environ, **changes}
+
+
+def prepended(**folders: str) -> dict[str, str]:
+    """Variables that are lists of folders (PATH), each with one more in front."""
+    return {name: os.pathsep.join([folder, os.environ.get(name, "")]) for name, folder in folders.items()}
