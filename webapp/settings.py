@@ -187,7 +187,7 @@ def chosen_port() -> int:
     """PORT alone, for `moorage up`, which makes everything else itself. Raises SettingsError."""
     known = next(described(item) for item in fields(Settings) if item.name == "port")
     try:
-        return int(known.parse(os.environ.get("PORT") or known.default))
+        return int(known.parse(os.environ.get("PORT") or str(known.default)))
     except ValueError as refusal:
         raise SettingsError(f"PORT must be {refusal}. ({known.meaning})") from None
 

@@ -7,8 +7,9 @@ from typing import cast
 from flask import Flask
 from flask.cli import AppGroup
 
-from webapp import access, cli, errors, metrics
+from webapp import access, errors, metrics
 from webapp.agents.routes import agents
+from webapp.cli import moorage
 from webapp.collaborators import Collaborators
 from webapp.health.routes import health
 from webapp.landing.routes import landing
@@ -32,5 +33,5 @@ def wire(settings: Settings | None = None) -> Flask:
     metrics.register(app)
     for room in (landing, health, agents):
         app.register_blueprint(room)
-    app.cli = cast(AppGroup, cli.moorage)  # `flask --app webapp …` and `moorage …` are the same commands
+    app.cli = cast(AppGroup, moorage)  # `flask --app webapp …` and `moorage …` are the same commands
     return app

@@ -11,6 +11,9 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+# The functions are full of %, := and ::, which are no parameters.
+AS_IT_STANDS = {"no_parameters": True}
+
 PROCRASTINATE_AT = "03.04.00_50_post_add_retry_failed_job_procedure"
 
 _DROP = """
@@ -33,9 +36,8 @@ END $$;
 
 def upgrade() -> None:
     schema = Path(__file__).with_suffix(".sql").read_text()
-    # Past SQLAlchemy's text(), which would take the := and :: in the functions for parameters.
-    op.get_bind().exec_driver_sql(schema)
+    op.get_bind().exec_driver_sql(schema, execution_options=AS_IT_STANDS)
 
 
 def downgrade() -> None:
-    op.get_bind().exec_driver_sql(_DROP)
+    op.get_bind().exec_driver_sql(_DROP, execution_options=AS_IT_STANDS)
