@@ -1,6 +1,7 @@
 """The lab's command line: `python -m tests.lab up --name demo`."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -20,6 +21,12 @@ def up(arguments: argparse.Namespace) -> int:
     for host in lab.hosts.values():
         say(f"{host.name} is up: {host.address}")
     print(facts)
+    return 0
+
+
+def push(arguments: argparse.Namespace) -> int:
+    """Build the product's images, push them to the lab's registry, and print their digests (JSON)."""
+    print(json.dumps(Lab.open(arguments.name).push(arguments.tag), indent=2))
     return 0
 
 
@@ -61,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     command(up).add_argument("--host", action="append", default=[], metavar="NAME=IMAGE", help="vps=debian13")
+    command(push).add_argument("--tag", default="", help="the version (default: a hash of the content)")
     command(down)
     command(status)
     shell = command(ssh)

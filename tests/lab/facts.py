@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tests.lab.hosts import Host
-from tests.lab.network import Plan
+from tests.lab.network import SERVICES, Plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INVENTORY_COPY = REPOSITORY / "inventories/lab/group_vars/all/generated.yml"
@@ -42,8 +42,8 @@ def facts_of(plan: Plan, hosts: list[Host], pins: dict[str, str], root_certifica
         },
         "lab_acme_directory": "https://acme.moorage.test/acme/local/directory",
         "lab_acme_root": root_certificate,
-        "lab_acme_address": plan.bridge(2),
-        "lab_registry_address": plan.bridge(3),
+        "lab_acme_address": plan.bridge(SERVICES["authority"]),
+        "lab_registry_address": plan.bridge(SERVICES["registry"]),
         "stack_pins": pins,
     }
 

@@ -10,7 +10,10 @@ from tests.lab.engine import Engine
 from tests.lab.facts import facts_of, forget_facts, state_dir, write_facts
 from tests.lab.hosts import Host, Key, Shape
 from tests.lab.network import DOMAIN, FIRST_HOST, Plan, ensure_network, write_names
+from tests.lab.product import push_products
 from tests.lab.progress import say
+from tests.lab.recipes import PINNED, ensure_image
+from tests.lab.services import Authority, Registry
 
 PUBLIC_NAMES = tuple(f"{name}.{DOMAIN}" for name in ("app", "api", "s3"))
 MAIN_HOST = "vps"
@@ -25,6 +28,8 @@ class Lab:
     plan: Plan
     engine: Engine
     hosts: dict[str, Host] = field(default_factory=dict)
+    pins: dict[str, str] = field(default_factory=dict)
+    root_certificate: str = ""
 
     @classmethod
     def open(cls, name: str) -> "Lab":
@@ -46,6 +51,16 @@ class Lab:
     def key(self) -> Key:
         """The key pair that opens the hosts."""
         return Key(self.folder / "id_ed25519")
+
+    @property
+    def registry(self) -> Registry:
+        """The image registry."""
+        return Registry(self.engine, self.plan)
+
+    @property
+    def authority(self) -> Authority:
+        """The certificate authority."""
+        return Authority(self.engine, self.plan)
 
     def _ensure_key(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +85,8 @@ class Lab:
         """The places of the hosts there are, by name."""
         form = '{{.Label "moorage.host"}} {{.Label "moorage.place"}}'
         listing = self.engine.run("ps", "-a", "--filter", f"label={self.plan.label}", "--format", form)
-        return {line.split()[0]: int(line.split()[1]) for line in listing.splitlines() if line.strip()}
+        pairs = [line.split() for line in listing.splitlines() if line.strip()]
+        return {name: int(place) for name, place in pairs}
 
     def _free_place(self, name: str) -> int:
         taken = {FIRST_HOST, *self.places().values()}
@@ -78,6 +94,9 @@ class Lab:
 
     def up(self, hosts: dict[str, str]) -> Path:
         """Bring up everything and these hosts (name to image), and write the facts; return where they are."""
+        self.root_certificate = self.authority.ensure()
+        (self.folder / "ca.pem").write_text(self.root_certificate)
+        self.pins = self._push_stand_ins()
         for name, image in hosts.items():
             self.host(name, Shape(image=image))
         if self.plan.lab == NAMED_LAB and MAIN_HOST in self.hosts:
@@ -87,7 +106,23 @@ class Lab:
     def write_facts(self) -> Path:
         """Write `generated.yml` for the hosts known now; call it again after adding one."""
         first = sorted(self.hosts.values(), key=lambda host: host.name != MAIN_HOST)
-        return write_facts(self.plan.lab, facts_of(self.plan, first, {}, ""))
+        return write_facts(self.plan.lab, facts_of(self.plan, first, self.pins, self.root_certificate))
+
+    def _push_stand_ins(self) -> dict[str, str]:
+        """Production image names to what stands in for them, by digest."""
+        self.registry.ensure()
+        pins = {}
+        for official, (recipe, repository) in PINNED.items():
+            image = ensure_image(self.engine, recipe)
+            tag = image.rpartition(":")[2]
+            digest = self.registry.digest(repository, tag) or self.registry.push(image, repository, tag)
+            pins[official] = f"{self.registry.name}/{repository}@{digest}"
+        return pins
+
+    def push(self, tag: str = "") -> dict[str, dict[str, str]]:
+        """Build and push the product's images; see `product.push_products`."""
+        self.registry.ensure()
+        return push_products(self.engine, self.registry, tag)
 
     def down(self) -> None:
         """Remove every trace of the lab, and stop the engine when we started it and no lab is left."""

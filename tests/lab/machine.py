@@ -6,6 +6,7 @@ No mirror or index is written in this repository: what the machine is set up to 
 import configparser
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -114,6 +115,21 @@ def pip_configuration() -> str:
         if name in {"index-url", "extra-index-url", "trusted-host"} and places:
             pip["global"][name] = " ".join(places)
     return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in pip["global"].items())
+
+
+def npm_configuration() -> str:
+    """An npmrc with the machine's package registry; empty where npm is not installed."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return ""
+    asked = subprocess.run([npm, "config", "get", "registry"], capture_output=True, text=True, check=False)
+    return f"registry={asked.stdout.strip()}\n" if asked.stdout.startswith("http") else ""
+
+
+def build_secrets() -> dict[str, str]:
+    """What a build of a product's image may be handed, by secret id; none of it reaches a layer."""
+    authorities = "\n".join(extra_authorities().values())
+    return {"ca": authorities, "pipconf": pip_configuration(), "npmrc": npm_configuration()}
 
 
 def cgroup_version() -> int:

@@ -3,16 +3,25 @@
 import shutil
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from tests.lab import machine
 from tests.lab.cache import key_of, key_of_files, lock
 from tests.lab.engine import Engine
+from tests.lab.errors import LabError
 from tests.lab.progress import say
 from tests.lab.rootfs import import_rootfs
 
 FOLDER = Path(__file__).parent / "images"
+# Official images that a Dockerfile of ours stands on, and the recipe for each.
+STAND_INS = {"python": "python", "node": "node", "caddy": "caddy", "postgres": "postgres"}
+# The images of the stack under their production names, and where the lab's registry has the stand-ins.
+PINNED = {
+    "docker.io/library/caddy:2.11": ("caddy", "library/caddy"),
+    "docker.io/library/postgres:17": ("postgres", "library/postgres"),
+    "quay.io/ceph/ceph:v18": ("ceph", "ceph/ceph"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ def ensure_image(engine: Engine, name: str) -> str:
     base = ensure_image(engine, recipe.base) if recipe.base else import_rootfs(engine, recipe.suite)
     folder = FOLDER / recipe.folder
     given = _given(recipe)
-    wheels = [f"{wheel}={distribution(wheel).version}" for wheel, _ in recipe.wheels]
+    wheels = [f"{wheel}={_wheel(wheel).version}" for wheel, _ in recipe.wheels]
     files = key_of_files(folder, [path for path in folder.rglob("*") if path.is_file()])
     tag = f"moorage-lab/{name}:{key_of(base, files, *wheels, *(f'{k}={v}' for k, v in given.items()))}"
     if engine.inspect("image", tag, "{{.Id}}") is None:
@@ -57,6 +66,13 @@ def ensure_image(engine: Engine, name: str) -> str:
             if engine.inspect("image", tag, "{{.Id}}") is None:
                 _build(engine, recipe, tag, base, given)
     return tag
+
+
+def _wheel(name: str) -> Distribution:
+    try:
+        return distribution(name)
+    except PackageNotFoundError as error:
+        raise LabError(f"{name} is not installed: `pip install -r tests/requirements.txt`, or `make venv`.") from error
 
 
 def _build(engine: Engine, recipe: Recipe, tag: str, base: str, given: dict[str, str]) -> None:
@@ -69,7 +85,7 @@ def _build(engine: Engine, recipe: Recipe, tag: str, base: str, given: dict[str,
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
         for wheel, inside in recipe.wheels:
-            source = Path(str(distribution(wheel).locate_file(inside))).resolve()
+            source = Path(str(_wheel(wheel).locate_file(inside))).resolve()
             target = context / "wheels" / source.name
             target.parent.mkdir(exist_ok=True)
             if source.is_dir():
