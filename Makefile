@@ -1,7 +1,7 @@
 # Every target has a line of help: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-fast up dev plan deploy ps logs releases secret lint lock pin bench-host clean
+.PHONY: help demo demo-down test test-fast up dev plan deploy ps logs releases secret lint docs lock pin bench-host clean
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -63,6 +63,10 @@ secret: ## Puts a secret into a host's .env, from a prompt or standard input: NA
 lint: ## All linters
 	@.ci/venv full
 	@.ci/lint
+
+docs: ## Writes the generated pages of the manual
+	@.ci/venv full
+	@python .ci/reference.py
 
 lock: ## Resolves the dependencies anew and writes the locks, with hashes
 	@.ci/venv full

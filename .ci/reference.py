@@ -1,0 +1,61 @@
+"""Writes docs/reference/variables.md from the roles' argument specs: `python .ci/reference.py [--check]`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/reference/variables.md"
+HEAD = """# Variables of the inventory
+
+Written by `python .ci/reference.py` from `roles/*/meta/argument_specs.yml`; do not edit. A variable belongs into
+`inventories/<name>/group_vars/moorage/<role>.yml`. Those marked *wired* are set in `playbooks/group_vars/all/wiring.yml`.
+"""
+
+
+def shown(value: Any) -> str:
+    """A default as it would stand in an inventory, shortened where it is long."""
+    text = "" if value is None else str(value).replace("\n", " ")
+    return f"`{text[:60]}{'…' if len(text) > 60 else ''}`" if text else ""
+
+
+def table(role: Path) -> str:
+    """One role's variables as a Markdown table."""
+    spec = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]
+    defaults_file = role / "defaults/main.yml"
+    defaults = (yaml.safe_load(defaults_file.read_text()) or {}) if defaults_file.exists() else {}
+    wired = yaml.safe_load((ROOT / "playbooks/group_vars/all/wiring.yml").read_text())
+    lines = [f"\n## {role.name}\n", str(spec["short_description"]) + ".\n", "| variable | type | default | what |", "|---|---|---|---|"]
+    for name, option in sorted((spec.get("options") or {}).items()):
+        text = option.get("description", "")
+        words = " ".join(text) if isinstance(text, list) else str(text)
+        kind = option.get("type", "str") + (f" of {option['elements']}" if option.get("elements") else "")
+        if option.get("choices"):
+            words += f" ({', '.join(map(str, option['choices']))})"
+        default = "*wired*" if name in wired else "**required**" if option.get("required") else shown(defaults.get(name))
+        lines.append(f"| `{name}` | {kind} | {default.replace('|', '&#124;')} | {words.replace('|', '&#124;')} |")
+    return "\n".join(lines) + "\n"
+
+
+def page() -> str:
+    """The whole page."""
+    return HEAD + "".join(table(spec.parents[1]) for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")))
+
+
+def main() -> int:
+    """Write the page, or with --check say whether it is stale."""
+    if "--check" not in sys.argv:
+        PAGE.write_text(page())
+        return 0
+    if PAGE.exists() and PAGE.read_text() == page():
+        return 0
+    sys.stderr.write(f"{PAGE.relative_to(ROOT)} is stale: run `make docs` and commit it\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""A bad inventory, target or host is refused before anything is changed, and no mistake exits 0."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
+
+
+def play(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    """ansible-playbook as a person starts it, in the repository's folder."""
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+    return subprocess.run(
+        ["ansible-playbook", *map(str, args)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def inventory(tmp_path):
+    """A copy of the example inventory, complete but for what a test takes away; its host cannot be reached."""
+    folder = tmp_path / "inventories" / "mine"
+    shutil.copytree(ROOT / "inventories/example", folder)
+    (folder / "hosts.yml").write_text("moorage: {hosts: {vps: {ansible_host: 127.0.0.1, ansible_port: 1}}}\n")
+    pins = folder / "group_vars/moorage/pins.yml"
+    content = yaml.safe_load(pins.read_text())
+    content["stack_pins"] = {name: f"{name.rpartition(':')[0]}@sha256:{'0' * 64}" for name in content["stack_pins"]}
+    pins.write_text(yaml.safe_dump(content))
+    (folder / "group_vars/moorage/connection.yml").write_text("ansible_user: deploy\n")
+    return folder
+
+
+def change(inventory: Path, role: str, **values) -> None:
+    path = inventory / f"group_vars/moorage/{role}.yml"
+    content = yaml.safe_load(path.read_text()) if path.exists() else {}
+    for name, value in values.items():
+        content[name] = value
+        if value is None:
+            del content[name]
+    path.write_text(yaml.safe_dump(content))
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
+def test_every_playbook_parses(playbook):
+    done = play("-i", "inventories/example", "--syntax-check", playbook)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
+def test_every_playbook_begins_with_the_guard(playbook):
+    for entry in yaml.safe_load(playbook.read_text()):
+        assert entry.get("roles", [None])[0] == "guard", entry.get("name")
+
+
+@pytest.mark.parametrize(
+    ("role", "values", "said"),
+    [
+        ("stack", {"stack_domain": None}, "stack_domain is missing. It should be a str: the product's domain"),
+        ("stack", {"stack_environment": "prod"}, "one of: production, staging, lab"),
+        ("postgres", {"postgres_max_connections": "many"}, "postgres_max_connections"),
+        ("proxy", {"proxy_acme_email": ""}, "proxy_acme_email is missing"),
+        ("proxy", {"proxy_domian": "x"}, "proxy_domian is not a variable of the role proxy"),
+        ("base", {"base_admin_keys": None}, "base_admin_keys is missing"),
+    ],
+)
+def test_a_bad_variable_is_named_with_its_file(inventory, role, values, said):
+    change(inventory, role, **values)
+    done = play("-i", inventory, "playbooks/site.yml")
+    text = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0
+    assert said in text
+    assert f"group_vars/moorage/{role}.yml" in text
+    assert "nothing on the host was changed" in text
+
+
+def test_an_image_without_a_digest_is_refused(inventory):
+    change(inventory, "pins", stack_pins={"docker.io/library/caddy:2.11": ""})
+    done = play("-i", inventory, "playbooks/deploy.yml", "-e", "ansible_connection=local", "-e", "ansible_become=false")
+    text = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0
+    assert "No digest in stack_pins for" in text and "make pin" in text
+
+
+def test_a_host_that_does_not_answer_is_said_in_plain_words(inventory):
+    done = play("-i", inventory, "playbooks/site.yml")
+    text = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0
+    assert "cannot be reached, neither as its usual user nor as root" in text
+    assert "Nothing was changed" in text
+
+
+@pytest.mark.parametrize("limit", ["vsp", "vps,vsp", "localhost"])
+def test_a_mistyped_limit_does_not_exit_0(inventory, limit):
+    done = play("-i", inventory, "playbooks/site.yml", "--limit", limit)
+    assert done.returncode != 0, done.stdout + done.stderr
+
+
+def test_an_inventory_without_hosts_does_not_exit_0(tmp_path):
+    (tmp_path / "hosts.yml").write_text("moorage: {hosts: {}}\n")
+    done = play("-i", tmp_path / "hosts.yml", "playbooks/site.yml")
+    assert done.returncode != 0
+    assert "No host to work on" in done.stderr + done.stdout
+
+
+def test_an_inventory_that_does_not_exist_does_not_exit_0(tmp_path):
+    done = play("-i", tmp_path / "nowhere", "playbooks/site.yml")
+    assert done.returncode != 0
