@@ -1,0 +1,54 @@
+"""One lab for the session: a Debian 13 host, provisioned and deployed once, then looked at, broken and mended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import Host, Lab
+from tests.lab.playbook import Run, ansible, succeeded
+from tests.lab.web import Client
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here needs a lab host."""
+    for item in items:
+        if "tests/lab" in str(item.path):
+            item.add_marker(pytest.mark.lab)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The lab named `test`; `.ci/test` takes it down, or KEEP_LAB=1 leaves it for a look."""
+    lab = Lab.open("test")
+    lab.up({"vps": "debian13"})
+    lab.push("sha-one")
+    yield lab
+    if not os.environ.get("KEEP_LAB"):
+        lab.down()
+
+
+@pytest.fixture(scope="session")
+def vps(lab: Lab) -> Host:
+    """The bare host, as a provider hands it out."""
+    return lab.hosts["vps"]
+
+
+@pytest.fixture(scope="session")
+def first(lab: Lab, vps: Host) -> Run:
+    """site.yml on the bare host: everything that the other tests stand on."""
+    return succeeded(ansible(lab, "site", "-e", "image_tag=sha-one"))
+
+
+@pytest.fixture(scope="session")
+def site(lab: Lab, vps: Host, first: Run) -> Host:
+    """The host with the product on it."""
+    return vps
+
+
+@pytest.fixture(scope="session")
+def web(lab: Lab, site: Host) -> Client:
+    """A client outside the host that trusts the lab's certificate authority."""
+    return Client(site.address, lab.root_certificate)

@@ -1,0 +1,77 @@
+"""Runs playbooks against the lab as CI and people do, and reads what they print."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.lab import Lab
+
+ROOT = Path(__file__).parents[2]
+_RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+# Everything that any playbook of this session printed: a secret must not be in it.
+TRANSCRIPT: list[str] = []
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run of ansible-playbook ended."""
+
+    code: int
+    output: str
+    seconds: float
+
+    @property
+    def changed(self) -> int:
+        """Changed tasks over all hosts; -1 where no recap was printed."""
+        recaps = _RECAP.findall(self.output)
+        return sum(int(recap[2]) for recap in recaps) if recaps else -1
+
+    @property
+    def words(self) -> str:
+        """The output in one line, for sentences that were wrapped."""
+        return " ".join(self.output.split())
+
+
+def ansible(lab: Lab, playbook: str, *args: str, timeout: float = 900, **environment: str) -> Run:
+    """One run against the lab's `vps` (or what the arguments say).
+
+    Args:
+        playbook: file name under playbooks/, without the ending.
+        args: further arguments of ansible-playbook; later `-e` win.
+        environment: further environment variables.
+    """
+    command = ["ansible-playbook", "-i", "inventories/lab", "-e", f"@{lab.folder}/generated.yml"]
+    binaries = Path(sys.executable).parent
+    settings = {
+        **os.environ,
+        "PATH": f"{binaries}:{os.environ['PATH']}",
+        "NO_COLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "0",
+        **environment,
+    }
+    begun = time.monotonic()
+    done = subprocess.run(
+        [*command, f"playbooks/{playbook}.yml", *args],
+        cwd=ROOT,
+        env=settings,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    TRANSCRIPT.append(done.stdout)
+    return Run(done.returncode, done.stdout, time.monotonic() - begun)
+
+
+def succeeded(run: Run) -> Run:
+    """The run, if it succeeded; else an AssertionError with the end of what it printed."""
+    assert run.code == 0, f"exit {run.code}\n" + "\n".join(run.output.splitlines()[-80:])
+    return run

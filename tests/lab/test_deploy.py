@@ -1,0 +1,80 @@
+"""A release from the registry: by digest, into the free slot, sealed last; a broken one changes nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.lab import Host, Lab
+from tests.lab.playbook import ansible, succeeded
+from tests.lab.web import Client
+
+
+@pytest.fixture(scope="module")
+def two(lab: Lab, site: Host) -> dict[str, dict[str, str]]:
+    """A second version in the registry."""
+    return lab.push("sha-two")
+
+
+def active(site: Host, unit: str) -> str:
+    return json.loads(site.exec("cat", "/opt/moorage/release.json"))["units"][unit]["active"]
+
+
+def test_the_plan_names_the_digests_and_touches_nothing(lab: Lab, site: Host, two):
+    before = site.exec("cat", "/opt/moorage/release.json")
+    run = succeeded(ansible(lab, "deploy", "--check", "--diff", "-e", "image_tag=sha-two"))
+    assert two["controlplane"]["digest"] in run.output
+    assert site.exec("cat", "/opt/moorage/release.json") == before
+    assert "api-green" not in site.exec("docker", "ps", "--format", "{{.Names}}")
+
+
+def test_a_release_goes_into_the_free_slot_and_is_seen_outside(lab: Lab, site: Host, web: Client, two):
+    was = {unit: active(site, unit) for unit in ("controlplane", "frontend")}
+    succeeded(ansible(lab, "deploy", "-e", "image_tag=sha-two"))
+    assert {unit: active(site, unit) for unit in was} == {unit: "green" for unit in was}
+    version = json.loads(web.api("/api/v1/health").body)["data"]["version"]
+    assert version.endswith(two["controlplane"]["digest"].removeprefix("sha256:")[:12])
+    names = site.exec("docker", "ps", "-a", "--format", "{{.Names}}")
+    assert "api-blue" not in names and "api-green" in names
+    entry = json.loads(site.exec("tail", "-n", "1", "/opt/moorage/releases.jsonl"))
+    assert entry["verdict"] == "success" and entry["tag"] == "sha-two"
+
+
+def test_the_same_release_again_changes_nothing(lab: Lab, site: Host, two):
+    assert succeeded(ansible(lab, "deploy", "-e", "image_tag=sha-two")).changed == 0
+
+
+def test_site_without_a_tag_keeps_what_was_released(lab: Lab, site: Host, two):
+    before = site.exec("cat", "/opt/moorage/release.json")
+    assert succeeded(ansible(lab, "site")).changed == 0
+    assert site.exec("cat", "/opt/moorage/release.json") == before
+
+
+def test_a_tag_that_does_not_exist_is_an_error_and_changes_nothing(lab: Lab, site: Host, web: Client, two):
+    before = site.exec("cat", "/opt/moorage/release.json")
+    run = ansible(lab, "deploy", "-e", "image_tag=sha-nowhere")
+    assert run.code != 0
+    assert "The tag sha-nowhere of" in run.words
+    assert "was not touched" in run.words
+    assert site.exec("cat", "/opt/moorage/release.json") == before
+    assert web.api("/api/v1/health/live").status == 200
+
+
+def test_a_release_that_never_gets_healthy_is_undone_and_explained(lab: Lab, site: Host, web: Client, two):
+    before = site.exec("cat", "/opt/moorage/release.json")
+    lab.registry.tag("library/postgres", lab.registry.tags("library/postgres")[0], "sha-three")
+    # Another product under the frontend's name: it starts, and ends at once.
+    wrong = "registry.moorage.test:5000/library/postgres"
+    services = {"frontend": {"image": wrong, "host": "app", "port": 8080, "tmpfs": ["/tmp"]}}
+    broken = {"stack_services": services, "controlplane_image": "registry.moorage.test:5000/moorage/controlplane"}
+    lab.registry.tag("moorage/controlplane", "sha-two", "sha-three")
+    run = ansible(lab, "deploy", "-e", "image_tag=sha-three", "-e", json.dumps(broken))
+    assert run.code != 0
+    assert "Release of sha-three undone; what ran before serves on" in run.words
+    assert "POSTGRES_PASSWORD" in run.output, "the container's last log lines belong into the output"
+    assert site.exec("cat", "/opt/moorage/release.json") == before
+    assert web.get("https://app.moorage.test/").status == 200
+    entry = json.loads(site.exec("tail", "-n", "1", "/opt/moorage/releases.jsonl"))
+    assert entry["verdict"] == "failed"
+    assert succeeded(ansible(lab, "site")).changed == 0, "nothing of it is left"

@@ -1,0 +1,141 @@
+"""What is open from outside, seen from a second host: after provisioning, and after everything that could open it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.hosts import Host
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+OPEN, CLOSED = 80, 8080
+# A container of the host's own Python: the image is made on the spot, as nothing can be pulled.
+IMAGE = """
+docker image inspect lab-python >/dev/null 2>&1 || tar -C / -c bin lib lib64 usr/bin/python3* usr/lib/python3* \
+    usr/lib/x86_64-linux-gnu usr/lib64 | docker import - lab-python >/dev/null
+"""
+SERVE = "docker run -d --restart always --name lab-{port} -p {port}:8000 lab-python /usr/bin/python3 -m http.server 8000"
+
+
+@pytest.fixture(scope="module")
+def outsider(lab: Lab) -> Host:
+    """A host on the same network, which is as near as an attacker can come."""
+    return lab.host("outsider")
+
+
+@pytest.fixture(scope="module")
+def publishing(provisioned: Host) -> Iterator[Host]:
+    """The provisioned host with two containers that publish a port: one the inventory names, one it does not."""
+    provisioned.exec(IMAGE)
+    ports = [port for port in (OPEN, CLOSED) if not answers(provisioned, "127.0.0.1", port)]
+    for port in ports:
+        provisioned.exec(SERVE.format(port=port))
+    yield provisioned
+    for port in ports:
+        provisioned.exec(f"docker rm -f lab-{port}")
+
+
+def answers(client: Host, address: str, port: int) -> bool:
+    """Whether something speaks HTTP there, and does so within two seconds."""
+    tries = "" if address != "127.0.0.1" else "--retry 5 --retry-connrefused --retry-delay 1"
+    code = client.exec(f"curl -s -o /dev/null -w '%{{http_code}}' -m 2 {tries} http://{address}:{port}/", check=False)
+    return code.strip() not in ("", "000")
+
+
+def seen(outsider: Host, host: Host) -> dict[int, bool]:
+    return {port: answers(outsider, host.bridge_address, port) for port in (OPEN, CLOSED)}
+
+
+def container_address(host: Host, port: int) -> str:
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    return host.exec(f"docker inspect -f '{form}' lab-{port}").strip()
+
+
+EVENTS = {
+    "nothing": "true",
+    "a reload of ufw": "ufw reload",
+    "a restart of ufw": "systemctl restart ufw",
+    "a restart of the engine": "systemctl restart docker",
+    "a restart of fail2ban": "systemctl restart fail2ban",
+    "an engine that was killed": "systemctl kill -s KILL docker; sleep 3; systemctl start docker",
+}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_published_port_is_closed_after(event: str, publishing: Host, outsider: Host) -> None:
+    publishing.exec(EVENTS[event])
+    assert seen(outsider, publishing) == {OPEN: True, CLOSED: False}
+    assert answers(publishing, "127.0.0.1", CLOSED), "it must be closed from outside only"
+
+
+def test_a_published_port_is_closed_during_and_after_a_reboot(publishing: Host, outsider: Host) -> None:
+    watch = (
+        f"for i in $(seq 400); do curl -s -m 0.3 -o /dev/null http://{publishing.bridge_address}:{CLOSED}/"
+        " && echo open; sleep 0.05; done > /tmp/watch"
+    )
+    outsider.exec(f"rm -f /tmp/watch; nohup sh -c '{watch}' >/dev/null 2>&1 &")
+    publishing.reboot()
+    assert answers(publishing, "127.0.0.1", CLOSED)
+    assert seen(outsider, publishing) == {OPEN: True, CLOSED: False}
+    assert outsider.exec("cat /tmp/watch") == ""
+    publishing.exec("moorage-firewall check")
+
+
+def test_a_container_is_not_reached_by_its_own_address(publishing: Host, outsider: Host) -> None:
+    address = container_address(publishing, OPEN)
+    outsider.exec(f"ip route replace {address}/32 via {publishing.bridge_address}")
+    try:
+        assert not answers(outsider, address, 8000)
+    finally:
+        outsider.exec(f"ip route del {address}/32")
+
+
+def test_a_port_of_the_host_itself_is_closed(publishing: Host, outsider: Host) -> None:
+    publishing.exec("systemd-run --unit lab-listener python3 -m http.server 8099")
+    try:
+        assert answers(publishing, "127.0.0.1", 8099)
+        assert not answers(outsider, publishing.bridge_address, 8099)
+    finally:
+        publishing.exec("systemctl stop lab-listener")
+
+
+DRIFTS = {
+    "DOCKER-USER flushed": "iptables -F DOCKER-USER",
+    "the chain flushed": "iptables -F MOORAGE-PUBLISHED",
+    "a rule put before it": "iptables -I DOCKER-USER -j RETURN",
+    "everything forwarded": "iptables -I FORWARD -j ACCEPT",
+    "a port allowed": "ufw allow 8080/tcp",
+    "ufw disabled": "ufw disable",
+    "a port let in beside ufw": "iptables -I INPUT -p tcp --dport 8099 -j ACCEPT",
+    "INPUT flushed": "iptables -P INPUT ACCEPT; iptables -F INPUT",
+    "IPv6 opened": "ip6tables -P INPUT ACCEPT; ip6tables -F INPUT",
+}
+
+
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_a_drift_is_told_by_a_check_and_repaired_by_a_run(
+    drift: str, lab: Lab, publishing: Host, outsider: Host
+) -> None:
+    publishing.exec(DRIFTS[drift])
+    check = must_play(lab, "provision.yml", "--check", "--diff")
+    assert "command /usr/local/sbin/moorage-firewall apply: run" in check.out
+    assert must_play(lab, "provision.yml").changed == 1
+    assert must_play(lab, "provision.yml").changed == 0
+    assert seen(outsider, publishing) == {OPEN: True, CLOSED: False}
+
+
+def test_a_guesser_of_keys_is_banned(publishing: Host, outsider: Host) -> None:
+    outsider.exec("ssh-keygen -q -t ed25519 -N '' -f /tmp/wrong <<< y || true", check=False)
+    outsider.exec("rm -f /tmp/wrong*; ssh-keygen -q -t ed25519 -N '' -f /tmp/wrong")
+    guess = f"ssh -i /tmp/wrong -o BatchMode=yes -o StrictHostKeyChecking=no -o ConnectTimeout=2 deploy@{publishing.bridge_address}"
+    try:
+        for _ in range(7):
+            outsider.exec(f"{guess} true", check=False)
+        until(lambda: outsider_address(outsider) in publishing.exec("fail2ban-client get sshd banip"))
+        assert "refused" in outsider.exec(f"{guess} true 2>&1", check=False)
+        assert must_play_check_is_quiet(publishing)
+    finally:
+        publishing.exec("fail2ban-client unban --all")
