@@ -6,9 +6,7 @@ from alembic import op
 
 # An unset setting reads as '' on a reused connection, not as NULL: without NULLIF the cast would fail, not deny.
 # In a sub-select it is computed once a statement and not once a row.
-CLAIMED_TENANT = (
-    "(SELECT (NULLIF(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id')::uuid)"
-)
+CLAIMED_TENANT = "(SELECT (NULLIF(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id')::uuid)"
 
 
 def isolate(table: str, *, column: str = "tenant_id") -> None:

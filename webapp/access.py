@@ -60,7 +60,7 @@ def _end(response: Response) -> Response:
             "route": route,
             "status": response.status_code,
             "ms": round(seconds * 1000, 1),
-            "correlation_id": correlation,
+            **({"correlation_id": correlation} if correlation else {}),
         },
     )
     return response

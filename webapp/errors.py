@@ -128,21 +128,21 @@ def answer(raised: Exception) -> ResponseReturnValue:
 
 def translated(raised: Exception) -> MoorageError:
     """The error of the tree that says what `raised` means to a client."""
+    error = MoorageError()
     match raised:
         case MoorageError():
-            return raised
+            error = raised
         case ValidationError():
-            return InvalidRequest(details=raised.messages)
+            error = InvalidRequest(details=raised.messages)
         case UnsupportedMediaType():
-            return InvalidJson()
+            error = InvalidJson()
         case BadRequest() if request.is_json:
-            return InvalidJson()  # the only BadRequest a JSON body brings about is that it does not parse
+            error = InvalidJson()  # the only BadRequest a JSON body brings about is that it does not parse
         case HTTPException():
-            return HttpError(raised)
+            error = HttpError(raised)
         case OperationalError() | InterfaceError() | PoolTimeout():
-            return ServiceUnavailable()
-        case _:
-            return MoorageError()
+            error = ServiceUnavailable()
+    return error
 
 
 def _wants_problem() -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
-from webapp.settings import Settings, wanted
-from webapp.variables import Variable, described
+from webapp.settings import variables, wanted
+from webapp.variables import Variable
 
 _HEAD = """\
 # Every variable of the control plane: its meaning, what it must be, its default, where its secret is kept.
@@ -15,7 +13,7 @@ _HEAD = """\
 
 def env_example() -> str:
     """The text of env.example: one block a variable, in the order of Settings."""
-    return _HEAD + "".join("\n" + _block(item.name.upper(), described(item)) for item in fields(Settings))
+    return _HEAD + "".join("\n" + _block(name, known) for name, known in variables().items())
 
 
 def _block(name: str, known: Variable) -> str:

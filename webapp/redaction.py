@@ -88,14 +88,10 @@ def redact(value: Any, *, name: str = "") -> Any:
     """
     if isinstance(value, Mapping):
         return {str(key): redact(item, name=str(key)) for key, item in value.items()}
-    if isinstance(value, Secret):
-        return HIDDEN
-    if names_a_secret(name) and value not in (None, "", False):
-        return HIDDEN
-    if isinstance(value, str):
-        return redact_text(value)
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
         return [redact(item, name=name) for item in value]
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or value is False or value == "":
         return value
-    return redact_text(str(value))
+    if isinstance(value, Secret) or names_a_secret(name):
+        return HIDDEN
+    return value if isinstance(value, bool | int | float) else redact_text(str(value))

@@ -10,13 +10,14 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Annotated, ClassVar, Self, get_type_hints
 
 from webapp import variables as v
 from webapp.failures import Failure
 from webapp.redaction import Secret, remember
-from webapp.variables import DatabaseUrl, Endpoint, described, variable
+from webapp.variables import DatabaseUrl, Endpoint, Variable
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOCAL_STATE = CHECKOUT / ".moorage"
@@ -29,7 +30,7 @@ _SETUP = _ON_HOST + "; given to `moorage setup` alone"
 class SettingsError(Failure):
     """The environment cannot be used. `problems` are lines that each name a variable and what it should be."""
 
-    code = "SETTINGS_INVALID"
+    code: ClassVar[str] = "SETTINGS_INVALID"
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -38,86 +39,117 @@ class SettingsError(Failure):
 
 @dataclass(frozen=True)
 class Settings:
-    moorage_env: str = variable(
-        v.choice("development", "production"), "What this installation is for.", default="production"
-    )
-    moorage_version: str = variable(
-        v.matching(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", "a version: letters, digits and . _ + -"),
-        "The version that /health and the landing page report; the image sets it.",
-        default="0.1.0",
-    )
-    database_url: DatabaseUrl = variable(
-        v.database_url, "PostgreSQL as the application's role, which owns nothing.", kept=_ON_HOST
-    )
-    database_owner_url: DatabaseUrl | None = variable(
-        v.database_url, "PostgreSQL as the owner of the tables: migrations.", optional=True, kept=_SETUP
-    )
-    database_admin_url: DatabaseUrl | None = variable(
-        v.database_url, "PostgreSQL as a superuser: makes roles and database.", optional=True, kept=_SETUP
-    )
-    database_readonly_password: Secret | None = variable(
-        v.secret(16),
-        "Password of moorage_readonly; without one that role cannot log in.",
-        optional=True,
-        kept=_SETUP,
-    )
-    database_backup_password: Secret | None = variable(
-        v.secret(16),
-        "Password of moorage_backup; without one that role cannot log in.",
-        optional=True,
-        kept=_SETUP,
-    )
-    database_pool_size: int = variable(
-        v.integer(1, 10, "connections"), "Connections that one process keeps at most.", default="8"
-    )
-    s3_endpoint: Endpoint = variable(v.endpoint, "The S3 server as this process reaches it.")
-    s3_public_endpoint: Endpoint | None = variable(
-        v.endpoint,
-        "The S3 server as clients reach it, signed into URLs. Default: S3_ENDPOINT.",
-        optional=True,
-    )
-    s3_region: str = variable(v.region, "The region that requests are signed for.", default="us-east-1")
-    s3_bucket_artifacts: str = variable(v.bucket, "The private bucket of artifacts.", default="moorage-artifacts")
-    s3_access_key_id: str = variable(v.access_key, "The restricted user's access key.")
-    s3_secret_access_key: Secret = variable(v.secret(8, 128), "The restricted user's secret key.", kept=_ON_HOST)
-    s3_force_path_style: bool = variable(
-        v.boolean, "Bucket in the path (true) or in the host's name (false).", default="true"
-    )
-    s3_presign_ttl_seconds: int = variable(
-        v.integer(60, 300, "seconds"), "How long a presigned URL works.", default="60"
-    )
-    s3_admin_kind: str = variable(
-        v.choice("minio", "ceph", "given"),
-        "Who makes bucket, user and policy: MinIO's or Ceph's administration, or nobody (given credentials).",
-        default="given",
-    )
-    s3_admin_access_key_id: str | None = variable(
-        v.access_key, "The store's administrator (minio, ceph).", optional=True
-    )
-    s3_admin_secret_access_key: Secret | None = variable(
-        v.secret(8, 128), "The store's administrator's secret key.", optional=True, kept=_SETUP
-    )
-    data_backend: str = variable(
-        v.choice("supabase", "rtdb"),
-        "Where domain records live: PostgreSQL (supabase) or rtdb.",
-        default="supabase",
-    )
-    session_secret: Secret = variable(v.secret(32), "Signs user sessions.", kept=_ON_HOST)
-    license_lease_secret: Secret = variable(v.secret(32), "Signs lease tokens (HS256).", kept=_ON_HOST)
-    log_level: str = variable(
-        v.choice("DEBUG", "INFO", "WARNING", "ERROR"), "The least severe line that is logged.", default="INFO"
-    )
-    api_workers: int = variable(v.integer(1, 16), "Processes of the API.", default="1")
-    api_threads: int = variable(v.integer(2, 64), "Threads in each process of the API.", default="8")
-    port: int = variable(v.integer(1, 65535), "The port that this process answers on.", default="8000")
-    readiness_timeout_seconds: float = variable(
-        v.seconds(0.5, 30), "The longest that /ready takes to answer.", default="3"
-    )
-    run_dir: Path = variable(
-        v.absolute_path,
-        "Where a running process leaves its heartbeat and counters: a tmpfs.",
-        default="/tmp/moorage",  # noqa: S108 - in the image /tmp is the container's own tmpfs
-    )
+    moorage_env: Annotated[
+        str, Variable(v.choice("development", "production"), "What this installation is for.", default="production")
+    ]
+    moorage_version: Annotated[
+        str,
+        Variable(
+            v.matching(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", "a version: letters, digits and . _ + -"),
+            "The version that /health and the landing page report; the image sets it.",
+            default="0.1.0",
+        ),
+    ]
+    database_url: Annotated[
+        DatabaseUrl,
+        Variable(v.database_url, "PostgreSQL as the application's role, which owns nothing.", kept=_ON_HOST),
+    ]
+    database_owner_url: Annotated[
+        DatabaseUrl | None,
+        Variable(v.database_url, "PostgreSQL as the owner of the tables: migrations.", optional=True, kept=_SETUP),
+    ]
+    database_admin_url: Annotated[
+        DatabaseUrl | None,
+        Variable(v.database_url, "PostgreSQL as a superuser: makes roles and database.", optional=True, kept=_SETUP),
+    ]
+    database_readonly_password: Annotated[
+        Secret | None,
+        Variable(
+            v.secret(16),
+            "Password of moorage_readonly; without one that role cannot log in.",
+            optional=True,
+            kept=_SETUP,
+        ),
+    ]
+    database_backup_password: Annotated[
+        Secret | None,
+        Variable(
+            v.secret(16),
+            "Password of moorage_backup; without one that role cannot log in.",
+            optional=True,
+            kept=_SETUP,
+        ),
+    ]
+    database_pool_size: Annotated[
+        int, Variable(v.integer(1, 10, "connections"), "Connections that one process keeps at most.", default="8")
+    ]
+    s3_endpoint: Annotated[Endpoint, Variable(v.endpoint, "The S3 server as this process reaches it.")]
+    s3_public_endpoint: Annotated[
+        Endpoint | None,
+        Variable(
+            v.endpoint,
+            "The S3 server as clients reach it, signed into URLs. Default: S3_ENDPOINT.",
+            optional=True,
+        ),
+    ]
+    s3_region: Annotated[str, Variable(v.region, "The region that requests are signed for.", default="us-east-1")]
+    s3_bucket_artifacts: Annotated[
+        str, Variable(v.bucket, "The private bucket of artifacts.", default="moorage-artifacts")
+    ]
+    s3_access_key_id: Annotated[str, Variable(v.access_key, "The restricted user's access key.")]
+    s3_secret_access_key: Annotated[
+        Secret, Variable(v.secret(8, 128), "The restricted user's secret key.", kept=_ON_HOST)
+    ]
+    s3_force_path_style: Annotated[
+        bool, Variable(v.boolean, "Bucket in the path (true) or in the host's name (false).", default="true")
+    ]
+    s3_presign_ttl_seconds: Annotated[
+        int, Variable(v.integer(60, 300, "seconds"), "How long a presigned URL works.", default="60")
+    ]
+    s3_admin_kind: Annotated[
+        str,
+        Variable(
+            v.choice("minio", "ceph", "given"),
+            "Who makes bucket, user and policy: MinIO's or Ceph's administration, or nobody (given credentials).",
+            default="given",
+        ),
+    ]
+    s3_admin_access_key_id: Annotated[
+        str | None, Variable(v.access_key, "The store's administrator (minio, ceph).", optional=True)
+    ]
+    s3_admin_secret_access_key: Annotated[
+        Secret | None, Variable(v.secret(8, 128), "The store's administrator's secret key.", optional=True, kept=_SETUP)
+    ]
+    data_backend: Annotated[
+        str,
+        Variable(
+            v.choice("supabase", "rtdb"),
+            "Where domain records live: PostgreSQL (supabase) or rtdb.",
+            default="supabase",
+        ),
+    ]
+    session_secret: Annotated[Secret, Variable(v.secret(32), "Signs user sessions.", kept=_ON_HOST)]
+    license_lease_secret: Annotated[Secret, Variable(v.secret(32), "Signs lease tokens (HS256).", kept=_ON_HOST)]
+    log_level: Annotated[
+        str,
+        Variable(
+            v.choice("DEBUG", "INFO", "WARNING", "ERROR"), "The least severe line that is logged.", default="INFO"
+        ),
+    ]
+    api_workers: Annotated[int, Variable(v.integer(1, 16), "Processes of the API.", default="1")]
+    api_threads: Annotated[int, Variable(v.integer(2, 64), "Threads in each process of the API.", default="8")]
+    port: Annotated[int, Variable(v.integer(1, 65535), "The port that this process answers on.", default="8000")]
+    readiness_timeout_seconds: Annotated[
+        float, Variable(v.seconds(0.5, 30), "The longest that /ready takes to answer.", default="3")
+    ]
+    run_dir: Annotated[
+        Path,
+        Variable(
+            v.absolute_path,
+            "Where a running process leaves its heartbeat and counters: a tmpfs.",
+            default="/tmp/moorage",  # noqa: S108 - in the image /tmp is the container's own tmpfs
+        ),
+    ]
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -146,16 +178,15 @@ class Settings:
         """Settings out of any mapping of variables. An empty variable counts as absent. Raises SettingsError."""
         values: dict[str, object] = {}
         problems: list[str] = []
-        for item in fields(cls):
-            known, name = described(item), item.name.upper()
+        for name, known in variables().items():
             text = environment.get(name) or known.default
             if text is None:
-                values[item.name] = None
+                values[name.lower()] = None
                 if not known.optional:
                     problems.append(f"{name} is missing: {known.meaning} {wanted(known)}.")
                 continue
             try:
-                values[item.name] = known.parse(text)
+                values[name.lower()] = known.parse(text)
             except ValueError as refusal:
                 problems.append(f"{name} must be {refusal}. ({known.meaning})")
         same = values.get("session_secret")
@@ -166,7 +197,14 @@ class Settings:
         return cls(**values)  # type: ignore[arg-type]  # each value came from its own field's parser
 
 
-def wanted(known: v.Variable) -> str:
+@cache
+def variables() -> dict[str, Variable]:
+    """Every variable by its name in the environment, in the order of Settings."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {item.name.upper(): hints[item.name].__metadata__[0] for item in fields(Settings)}
+
+
+def wanted(known: Variable) -> str:
     """What a variable's text must be, in its own parser's words."""
     try:
         known.parse("\0")
@@ -185,7 +223,7 @@ def read_local_env(path: Path) -> dict[str, str]:
 
 def chosen_port() -> int:
     """PORT alone, for `moorage up`, which makes everything else itself. Raises SettingsError."""
-    known = next(described(item) for item in fields(Settings) if item.name == "port")
+    known = variables()["PORT"]
     try:
         return int(known.parse(os.environ.get("PORT") or str(known.default)))
     except ValueError as refusal:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -29,18 +29,6 @@ class Variable:
     default: str | None = None
     optional: bool = False
     kept: str = ""
-
-
-def variable(parse: Callable[[str], Any], meaning: str, **rest: Any) -> Any:
-    """A dataclass field that is read from the environment variable of the same name in capitals."""
-    return field(metadata={"variable": Variable(parse, meaning, **rest)})
-
-
-def described(item: Field[Any]) -> Variable:
-    known = item.metadata.get("variable")
-    if not isinstance(known, Variable) or item.default is not MISSING:
-        raise TypeError(f"{item.name} is not declared with variable()")
-    return known
 
 
 @dataclass(frozen=True)

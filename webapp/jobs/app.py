@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from procrastinate import App, JobContext, PsycopgConnector
 
 from webapp.settings import Settings
@@ -32,10 +35,14 @@ async def rescue(context: JobContext, timestamp: int) -> None:
         await manager.retry_job(job)
 
 
-def connected(settings: Settings) -> App:
-    """The queue on this database; connects to nothing before `open_async`."""
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[App]:
+    """The queue, connected to this database. Raises ConnectorException where it does not answer."""
     url = settings.database_url.render()
     connector = PsycopgConnector(
         conninfo=url, min_size=1, max_size=POOL_SIZE, kwargs={"application_name": "moorage-worker"}
     )
-    return queue.with_connector(connector)
+    # Replaced and not copied: the periodic tasks defer themselves through the app that they were declared on.
+    with queue.replace_connector(connector) as app:
+        async with app.open_async():
+            yield app

@@ -7,7 +7,8 @@ PAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Moorage</title>
 <style>
-  :root { color-scheme: light dark; --ink: #16324a; --soft: #5b7186; --line: #d5dee6; --sea: #0b6e8f; --ground: #f7fafc }
+  :root { color-scheme: light dark }
+  :root { --ink: #16324a; --soft: #5b7186; --line: #d5dee6; --sea: #0b6e8f; --ground: #f7fafc }
   @media (prefers-color-scheme: dark) {
     :root { --ink: #e3edf5; --soft: #9bb0c2; --line: #2b4155; --sea: #5cc3e4; --ground: #0f1c28 }
   }
@@ -27,7 +28,7 @@ PAGE = """\
   customers' machines, and keeps secrets that it cannot read. Programs talk to it under <code>/api/v1</code>.</p>
   <dl>
     <div><dt><a href="/api/v1/health/live">/api/v1/health/live</a></dt><dd>Is the process alive?</dd></div>
-    <div><dt><a href="/api/v1/health/ready">/api/v1/health/ready</a></dt><dd>Do database and object store answer?</dd></div>
+    <div><dt><a href="/api/v1/health/ready">/api/v1/health/ready</a></dt><dd>Do both its stores answer?</dd></div>
     <div><dt><a href="/api/v1/health">/api/v1/health</a></dt><dd>Version, uptime and data backend</dd></div>
   </dl>
 </main>

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
-import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path

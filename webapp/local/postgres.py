@@ -4,7 +4,6 @@ as root, make a user and open root's home to everyone."""
 from __future__ import annotations
 
 import importlib.util
-import os
 import signal
 import subprocess
 import tempfile
@@ -48,7 +47,7 @@ def initialise(data: Path, password: Secret) -> None:
         made = subprocess.run(command, capture_output=True, text=True, check=False)
         if made.returncode != 0:
             raise LocalFailure(f"PostgreSQL's initdb failed: {made.stderr.strip() or made.stdout.strip()}")
-        os.replace(Path(folder, "data"), data)
+        Path(folder, "data").replace(data)
 
 
 def launch(data: Path, port: int, *, record: Path, log: Path, extra: tuple[str, ...] = ()) -> Child:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from typing import Any
 
@@ -53,5 +54,7 @@ def serve(process: str, settings: Settings, host: str, **kind: Any) -> None:
         "control_socket_disable": True,  # it would be written to a root file system that is read-only
         "logconfig_dict": log_config(settings.log_level),
         "when_ready": lambda _server: running.announce(settings.run_dir),
+        # What is loaded stays: a collector that never touches it leaves its pages shared with the workers.
+        "pre_fork": lambda _server, _worker: gc.freeze(),
     }
     Server(settings, options | kind).run()

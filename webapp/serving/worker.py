@@ -10,7 +10,7 @@ from procrastinate.exceptions import ConnectorException
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
-from webapp.jobs.app import connected
+from webapp.jobs.app import opened
 from webapp.logs import configure_logs
 from webapp.serving.running import BEAT_SECONDS, Running
 from webapp.settings import Settings
@@ -39,17 +39,18 @@ async def _serve(settings: Settings) -> None:
     while not stop.is_set():
         try:
             await _work(settings, stop)
+            log.log(logging.INFO if stop.is_set() else logging.WARNING, "the worker's loop ended")
         except (ConnectorException, OperationalError, PoolTimeout) as error:
             log.warning("the database does not answer: trying again", extra={"reason": str(error).strip()})
-            await _either(stop, RETRY_SECONDS)
+        # Whatever ended it: without a pause, a lasting fault would turn this into a busy loop.
+        await _either(stop, RETRY_SECONDS)
     beat.cancel()
     log.info("worker stopped")
 
 
 async def _work(settings: Settings, stop: asyncio.Event) -> None:
     """Run jobs until `stop`; a cancelled worker finishes what it runs. Raises where the database goes away."""
-    app = connected(settings)
-    async with app.open_async():
+    async with opened(settings) as app:
         worker = asyncio.create_task(
             app.run_worker_async(
                 concurrency=CONCURRENCY,
@@ -65,7 +66,7 @@ async def _work(settings: Settings, stop: asyncio.Event) -> None:
         try:
             await worker
         except asyncio.CancelledError:
-            log.debug("worker's loop ended")
+            return
 
 
 async def _beat(settings: Settings) -> None:
