@@ -1,7 +1,7 @@
 """The lab: disposable Debian hosts to practise on. See `python -m tests.lab --help`."""
 
-from tests.lab.errors import CommandFailed, LabError
+from tests.lab.errors import CommandError, LabError
 from tests.lab.hosts import Host, Key, Shape
 from tests.lab.lab import Lab
 
-__all__ = ["CommandFailed", "Host", "Key", "Lab", "LabError", "Shape"]
+__all__ = ["CommandError", "Host", "Key", "Lab", "LabError", "Shape"]

@@ -7,10 +7,14 @@ import sys
 from collections.abc import Callable
 
 from tests.lab import engine as engines
+from tests.lab.cache import drop_cache
 from tests.lab.errors import LabError
+from tests.lab.hosts import Host
 from tests.lab.lab import MAIN_HOST, Lab, remove
-from tests.lab.network import NUMBERS, Plan
+from tests.lab.machine import require_root
+from tests.lab.network import Plan
 from tests.lab.progress import say
+from tests.lab.recipes import RECIPES, ensure_image
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -31,17 +35,41 @@ def push(arguments: argparse.Namespace) -> int:
 
 
 def down(arguments: argparse.Namespace) -> int:
-    """Remove every trace of the lab."""
+    """Remove every trace of the lab; the cache outside this tree stays, unless told otherwise."""
+    require_root()
     remove(engines.find(), Plan(arguments.name))
+    if arguments.cache:
+        drop_cache()
     return 0
 
 
 def ssh(arguments: argparse.Namespace) -> int:
-    """Become ssh to a host of the lab."""
-    lab = Lab.open(arguments.name)
-    host = lab.host(arguments.host)
-    command = host.ssh_arguments(arguments.user) + arguments.command
+    """Become ssh to a host of the lab, as a user who can get in (root, until it is provisioned)."""
+    host = _known(arguments)
+    command = host.ssh_arguments(arguments.user or host.user()) + arguments.command
     os.execvp(command[0], command)
+
+
+def wait(arguments: argparse.Namespace) -> int:
+    """Wait until a host of the lab answers over SSH."""
+    _known(arguments).wait_ready()
+    return 0
+
+
+def images(arguments: argparse.Namespace) -> int:
+    """Build every image that the lab uses."""
+    engine = engines.ensure()
+    for name in RECIPES:
+        print(ensure_image(engine, name))
+    return 0
+
+
+def _known(arguments: argparse.Namespace) -> Host:
+    hosts = Lab.open(arguments.name).hosts
+    if arguments.host not in hosts:
+        there = ", ".join(hosts) or "none, see `up`"
+        raise LabError(f"Lab {arguments.name} has no host {arguments.host!r}; there are: {there}.")
+    return hosts[arguments.host]
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -60,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--name", choices=sorted(NUMBERS), default="demo", help="which lab (default: demo)")
+    common.add_argument("--name", default="demo", help="which lab: demo (the default), test, or one of your own")
 
     def command(function: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         sub = commands.add_parser(function.__name__, help=function.__doc__, parents=[common])
@@ -69,11 +97,13 @@ def parser() -> argparse.ArgumentParser:
 
     command(up).add_argument("--host", action="append", default=[], metavar="NAME=IMAGE", help="vps=debian13")
     command(push).add_argument("--tag", default="", help="the version (default: a hash of the content)")
-    command(down)
+    command(down).add_argument("--cache", action="store_true", help="drop images and downloaded packages too")
     command(status)
+    command(images)
+    command(wait).add_argument("host", nargs="?", default=MAIN_HOST)
     shell = command(ssh)
-    shell.add_argument("--user", default="root")
-    shell.add_argument("host")
+    shell.add_argument("--user")
+    shell.add_argument("host", nargs="?", default=MAIN_HOST)
     shell.add_argument("command", nargs=argparse.REMAINDER)
     return root
 

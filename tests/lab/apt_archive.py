@@ -1,7 +1,7 @@
 """Downloaded packages, kept between hosts so that provisioning a fresh one downloads nothing again.
 
-apt locks its archive folder, so every host has a folder of its own: its files are hard links to a pool per release,
-which costs no space, and what the host downloaded is linked back into the pool when it goes.
+apt locks its archive folder, so every host has a folder of its own. Its files are hard links to a pool per
+release, which costs no space; what the hosts downloaded is linked back into the pool when another one is made.
 """
 
 import contextlib
@@ -13,18 +13,20 @@ from tests.lab.cache import cache_dir
 
 
 def prepare(release: str, container: str) -> Path:
-    """The archive folder of a host, holding every package of the pool."""
+    """The archive folder of a new host, holding every package that any host of the release ever downloaded."""
+    pool = cache_dir("apt", release, "pool")
+    for other in cache_dir("apt", release, "hosts").iterdir():
+        _link(other, pool)
     folder = cache_dir("apt", release, "hosts", container)
-    _link(cache_dir("apt", release, "pool"), folder)
+    _link(pool, folder)
     return folder
 
 
-def collect(release: str, container: str, *, drop: bool) -> None:
-    """Link what the host downloaded into the pool, and with `drop` forget the host's own folder."""
+def drop(release: str, container: str) -> None:
+    """Forget a host's folder, and keep in the pool what it downloaded."""
     folder = cache_dir("apt", release, "hosts", container)
     _link(folder, cache_dir("apt", release, "pool"))
-    if drop:
-        shutil.rmtree(folder)
+    shutil.rmtree(folder)
 
 
 def _link(source: Path, target: Path) -> None:

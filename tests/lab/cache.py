@@ -1,15 +1,17 @@
 """Where the lab keeps what is dear to make, and the keys under which it finds it again.
 
-Everything here may be deleted at any time: it is made again when absent, and its key is a hash of what went in.
+All of it may be deleted at any time: it is made again when absent. Its keys are hashes of what went in.
 """
 
 import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tests.lab.errors import LabError
 from tests.lab.progress import say
 
 
@@ -19,6 +21,14 @@ def cache_dir(*parts: str) -> Path:
     path = base.joinpath("moorage", *parts)
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def drop_cache() -> None:
+    """Delete everything that the lab cached. Raises LabError while an engine keeps its data there."""
+    folder = cache_dir()
+    if Path("/run/moorage-lab/docker.pid").exists():
+        raise LabError(f"The engine still uses {folder}: take the other labs down first.")
+    shutil.rmtree(folder)
 
 
 def key_of(*parts: str | bytes) -> str:
@@ -31,7 +41,7 @@ def key_of(*parts: str | bytes) -> str:
 
 
 def key_of_files(root: Path, files: Iterable[Path]) -> str:
-    """The key of files' names, contents and executable bits; other modes are the checkout's, not the content's."""
+    """The key of files' names, contents and executable bits (other modes are the checkout's own)."""
     parts: list[str | bytes] = []
     for path in sorted(files):
         parts += [str(path.relative_to(root)), str(path.stat().st_mode & 0o100), path.read_bytes()]

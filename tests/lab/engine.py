@@ -1,7 +1,7 @@
 """The Docker engine on the outer machine: one that already answers, else our own, started and stopped here.
 
-No service manager is needed. Ours has a data root, run-time folder, process file and socket of its own, so that it
-never collides with another engine.
+No service manager is needed. Ours has a data root, run-time folder, process file and socket of its own, so
+that it never collides with another engine.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.cache import cache_dir, lock
-from tests.lab.errors import CommandFailed, LabError
+from tests.lab.errors import CommandError, LabError
 from tests.lab.machine import install, require_root
 from tests.lab.progress import say
 
@@ -23,7 +23,7 @@ RUN = Path("/run/moorage-lab")
 SOCKET = f"unix://{RUN}/docker.sock"
 PIDFILE = RUN / "docker.pid"
 START_SECONDS = 60
-# The engine's own bridge, used by image builds alone: outside 172.17-172.29, which a nested engine takes by default.
+# The engine's own bridge, for image builds alone: clear of 172.17-172.29, a nested engine's defaults.
 BUILD_BRIDGE = "172.30.0.1/24"
 
 
@@ -46,10 +46,10 @@ class Engine:
         return {**os.environ, **where, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
 
     def run(self, *arguments: str, given: str | None = None, timeout: float = 900) -> str:
-        """Run the client and return what it printed; raise CommandFailed with its whole output."""
+        """Run the client and return what it printed; raise CommandError with its whole output."""
         done = self.attempt(*arguments, given=given, timeout=timeout)
         if done.returncode:
-            raise CommandFailed(["docker", *arguments], done.returncode, done.stdout + done.stderr)
+            raise CommandError(["docker", *arguments], done.returncode, done.stdout + done.stderr)
         return done.stdout
 
     def attempt(
@@ -57,8 +57,13 @@ class Engine:
     ) -> subprocess.CompletedProcess[str]:
         """Run the client and return the finished process, whatever its code."""
         return subprocess.run(
-            [self.client, *arguments], env=self.environment, input=given, timeout=timeout,
-            capture_output=True, text=True, check=False,
+            [self.client, *arguments],
+            env=self.environment,
+            input=given,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def inspect(self, kind: str, name: str, template: str) -> str | None:
@@ -98,7 +103,8 @@ def ensure() -> Engine:
         if engine:
             return engine
         if os.environ.get("DOCKER_HOST"):
-            raise LabError(f"No engine answers at DOCKER_HOST={os.environ['DOCKER_HOST']}. Start it, or unset it.")
+            where = os.environ["DOCKER_HOST"]
+            raise LabError(f"No engine answers at DOCKER_HOST={where}. Start it, or unset the variable.")
         install(["docker.io", "iptables"], if_known=["docker-cli", "docker-buildx"])
         return find() or _start()
 
@@ -108,8 +114,19 @@ def _start() -> Engine:
     journal = RUN / "engine.log"
     say("starting the Docker engine", "dockerd to answer")
     command = [
-        "dockerd", "-H", SOCKET, "--data-root", str(cache_dir("engine")), "--exec-root", str(RUN / "exec"),
-        "--pidfile", str(PIDFILE), "--bip", BUILD_BRIDGE, "--log-opt", "max-size=20m",
+        "dockerd",
+        "-H",
+        SOCKET,
+        "--data-root",
+        str(cache_dir("engine")),
+        "--exec-root",
+        str(RUN / "exec"),
+        "--pidfile",
+        str(PIDFILE),
+        "--bip",
+        BUILD_BRIDGE,
+        "--log-opt",
+        "max-size=20m",
     ]
     with journal.open("w") as log:
         daemon = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -126,7 +143,7 @@ def _start() -> Engine:
 
 
 def stop_when_idle() -> bool:
-    """Stop our engine when no lab is left on it; say whether it was stopped. Another's engine is left alone."""
+    """Stop our engine when no lab is left on it, never another's; say whether it was stopped."""
     with lock("engine"):
         engine = find()
         if engine is None or not engine.ours or engine.labelled("container"):
@@ -140,12 +157,12 @@ def stop_when_idle() -> bool:
                 _reap(pid)
                 os.kill(pid, 0)
                 time.sleep(0.1)
-            raise LabError(f"dockerd (process {pid}) did not end within 30 s of SIGTERM; see {RUN}/engine.log.")
+            raise LabError(f"dockerd (process {pid}) did not end within 30 s; see {RUN}/engine.log.")
     shutil.rmtree(RUN, ignore_errors=True)
     return True
 
 
 def _reap(pid: int) -> None:
-    # A daemon started by this very process stays a zombie until it is waited for, and would look alive for ever.
+    # A daemon that this very process started stays a zombie, and looks alive, until it is waited for.
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)

@@ -5,7 +5,7 @@ class LabError(RuntimeError):
     """The lab cannot do what was asked; the message says why and what to do."""
 
 
-class CommandFailed(LabError):
+class CommandError(LabError):
     """A command ended with another code than 0."""
 
     def __init__(self, command: list[str], code: int, output: str) -> None:

@@ -1,10 +1,11 @@
-"""A lab host: a container that boots systemd, is reached over SSH, and has an engine's room of its own inside."""
+"""A lab host: a container that boots systemd, is reached over SSH, and can run an engine of its own."""
 
+import json
 import socket
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.lab import apt_archive
@@ -18,7 +19,7 @@ from tests.lab.recipes import ensure_image
 # A boot takes 2 s alone, and ten times that beside everything else that a test suite runs on two cores.
 BOOT_SECONDS = 60
 RELEASES = {"debian13": "trixie", "debian12": "bookworm"}
-# SYS_TIME would let the host set the outer clock; the two others may be missing from the machine's bounding set.
+# SYS_TIME would let the host set the outer clock; the machine's bounding set may lack the two others.
 CAPABILITIES = ("--cap-add=ALL", "--cap-drop=SYS_RESOURCE", "--cap-drop=SYS_TIME", "--cap-drop=SYS_MODULE")
 UNCONFINED = ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined")
 
@@ -37,8 +38,11 @@ class Key:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a host is made of. Sizes are Docker's (`4g`); `docker_tmpfs` is the size of a small, volatile disk
-    under /var/lib/docker, for tests that fill it; `ports` are published like 22, 80 and 443 (`8443`, `53/udp`).
+    """What a host is made of. Sizes are Docker's (`4g`).
+
+    `docker_tmpfs` is the size of a small, volatile disk under /var/lib/docker, for tests that fill it.
+    `ports` are published beside 22, 80 and 443 (`8443`, `53/udp`). `aliases` are more names on the bridge.
+    `init` is false for a mere peer: no systemd, no sshd, just a place from which to reach others.
     """
 
     image: str = "debian13"
@@ -47,11 +51,21 @@ class Shape:
     docker_tmpfs: str = ""
     ports: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    init: bool = True
+
+    def to_label(self) -> str:
+        """The shape as a container's label keeps it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_label(cls, text: str) -> "Shape":
+        """The shape that `to_label` wrote."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()})
 
 
 @dataclass(frozen=True)
 class Host:
-    """One host of a lab. `place` gives its addresses; methods raise LabError or CommandFailed."""
+    """One host of a lab. `place` gives its addresses; methods raise LabError or CommandError."""
 
     engine: Engine
     plan: Plan
@@ -86,13 +100,16 @@ class Host:
         """What the nested engine must put its containers under, or they escape this host's limits."""
         return f"/docker/{self.id}/nested" if cgroup_version() == 1 else ""
 
-    def ensure(self) -> None:
-        """Create the host when absent, start it when stopped, and wait until it answers over SSH."""
-        state = self.engine.inspect("container", self.container, "{{.State.Status}}")
-        if state is None:
+    def create(self) -> None:
+        """Create the host when absent, without starting it."""
+        if not self.id:
             image = ensure_image(self.engine, self.shape.image)
             say(f"creating {self.name}: {self.shape.image}, {self.shape.memory}, {self.shape.cpus:g} cpus")
             self.engine.run(*self._creation(image))
+
+    def ensure(self) -> None:
+        """Start the host when stopped, and wait until it answers over SSH."""
+        state = self.engine.inspect("container", self.container, "{{.State.Status}}")
         if state == "paused":
             self.unpause()
         if state != "running":
@@ -103,7 +120,7 @@ class Host:
         shape = self.shape
         words = ["create", "--name", self.container, "--hostname", self.name, "--label", self.plan.label]
         words += ["--label", f"moorage.host={self.name}", "--label", f"moorage.place={self.place}"]
-        words += ["--label", f"moorage.image={shape.image}", "--stop-signal", "SIGRTMIN+3", *CAPABILITIES]
+        words += ["--label", f"moorage.shape={shape.to_label()}", *CAPABILITIES]
         words += [word for option in UNCONFINED for word in ("--security-opt", option)]
         words += ["--tmpfs", "/run", "--tmpfs", "/run/lock", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
         words += ["--cgroupns=host", "-e", "container=docker"]
@@ -113,6 +130,9 @@ class Host:
         words += ["--memory", shape.memory, "--memory-swap", shape.memory, "--cpus", f"{shape.cpus:g}"]
         words += ["--network", self.plan.network, "--ip", self.bridge_address, "--network-alias", self.name]
         words += [word for alias in shape.aliases for word in ("--network-alias", alias)]
+        if not shape.init:
+            return [*words, "--init", image, "sleep", "infinity"]
+        words += ["--stop-signal", "SIGRTMIN+3"]
         for port in ("22", "80", "443", "443/udp", *shape.ports):
             words += ["-p", f"{self.address}:{port.split('/')[0]}:{port}"]
         if shape.docker_tmpfs:
@@ -145,12 +165,19 @@ class Host:
         return [*words, *(word for option in options for word in ("-o", option)), f"{user}@{self.address}"]
 
     def ssh(self, command: str, user: str = "root", timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a command over SSH and return the finished process, whatever its code (255: ssh's own failure)."""
+        """Run a command over SSH; return the finished process, whatever its code (255: ssh itself failed)."""
         words = [*self.ssh_arguments(user), command]
         return subprocess.run(words, capture_output=True, text=True, check=False, timeout=timeout)
 
+    def user(self) -> str:
+        """Who gets in: `deploy` once the host is provisioned, root before."""
+        provisioned = self.exec("grep -s . /home/deploy/.ssh/authorized_keys", check=False)
+        return "deploy" if provisioned else "root"
+
     def wait_ready(self) -> None:
         """Wait for a finished boot and for sshd, and make sure of the way in. Raises LabError after 60 s."""
+        if not self.shape.init:
+            return
         say(f"booting {self.name} at {self.address}", "systemd, then sshd")
         self._until("systemd to finish the boot", self._booted)
         self._authorise()
@@ -180,7 +207,8 @@ class Host:
         # Only on a host that no role has been at: afterwards root has no way in, and must not get one back.
         script = (
             "[ -e /var/lib/lab-authorised ] || { umask 077; mkdir -p /root/.ssh;"
-            " cat > /root/.ssh/authorized_keys; touch /var/lib/lab-authorised; }; cat /etc/ssh/ssh_host_*_key.pub"
+            " cat > /root/.ssh/authorized_keys; touch /var/lib/lab-authorised; };"
+            " cat /etc/ssh/ssh_host_*_key.pub"
         )
         keys = self.exec(script, given=self.key.public + "\n").splitlines()
         mine = [f"{self.address} {' '.join(key.split()[:2])}" for key in keys]
@@ -217,11 +245,12 @@ class Host:
     def connect(self) -> None:
         """Plug it in again, with the same address and names."""
         names = [word for alias in (self.name, *self.shape.aliases) for word in ("--alias", alias)]
-        self.engine.run("network", "connect", "--ip", self.bridge_address, *names, self.plan.network, self.container)
+        place = ["--ip", self.bridge_address, *names, self.plan.network]
+        self.engine.run("network", "connect", *place, self.container)
 
     def remove(self) -> None:
         """Remove the host and its disk; packages it downloaded stay in the cache."""
         self.engine.attempt("rm", "-f", "-v", self.container)
         self.engine.attempt("volume", "rm", "-f", f"{self.container}-docker")
         if self.shape.image in RELEASES:
-            apt_archive.collect(RELEASES[self.shape.image], self.container, drop=True)
+            apt_archive.drop(RELEASES[self.shape.image], self.container)

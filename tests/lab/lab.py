@@ -1,5 +1,6 @@
 """A lab: its network, its hosts, its registry and its certificate authority, under one name."""
 
+import json
 import subprocess
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +41,7 @@ class Lab:
         with lock(f"lab-{name}"):
             ensure_network(lab.engine, plan)
             lab._ensure_key()
+            lab.hosts = lab._existing()
         return lab
 
     @property
@@ -69,28 +71,49 @@ class Lab:
             subprocess.run([*command, "-f", str(self.key.private)], check=True)
 
     def host(self, name: str, shape: Shape | None = None) -> Host:
-        """A booted host, created when absent. The one named `vps` also answers to the product's public names."""
-        host = self._described(name, shape or Shape())
-        host.ensure()
+        """A booted host, created when absent; `vps` also answers to the product's public names.
+
+        An existing host keeps the shape that it was created with.
+        """
+        with lock(f"lab-{self.plan.lab}"):
+            host = self.hosts.get(name) or self._described(name, shape or Shape())
+            host.create()
         self.hosts[name] = host
+        host.ensure()
         return host
+
+    def peer(self, name: str = "peer", image: str = "debian13") -> Host:
+        """A second machine on the bridge, to try things from outside: curl and Python, no systemd, no sshd."""
+        return self.host(name, Shape(image=image, memory="512m", cpus=1, init=False))
+
+    def forget(self, name: str) -> None:
+        """Remove one host."""
+        self.hosts.pop(name).remove()
 
     def _described(self, name: str, shape: Shape) -> Host:
         if name == MAIN_HOST:
             shape = replace(shape, aliases=(*PUBLIC_NAMES, *shape.aliases))
-        place = self.places().get(name) or self._free_place(name)
+        taken = {FIRST_HOST, *(host.place for host in self._existing().values())}
+        place = FIRST_HOST if name == MAIN_HOST else next(n for n in range(FIRST_HOST, 250) if n not in taken)
         return Host(self.engine, self.plan, name, place, self.key, self.folder / "known_hosts", shape)
 
-    def places(self) -> dict[str, int]:
-        """The places of the hosts there are, by name."""
-        form = '{{.Label "moorage.host"}} {{.Label "moorage.place"}}'
-        listing = self.engine.run("ps", "-a", "--filter", f"label={self.plan.label}", "--format", form)
-        pairs = [line.split() for line in listing.splitlines() if line.strip()]
-        return {name: int(place) for name, place in pairs}
-
-    def _free_place(self, name: str) -> int:
-        taken = {FIRST_HOST, *self.places().values()}
-        return FIRST_HOST if name == MAIN_HOST else next(n for n in range(FIRST_HOST, 250) if n not in taken)
+    def _existing(self) -> dict[str, Host]:
+        """The hosts there are, as their containers' labels tell."""
+        found = {}
+        containers = self.engine.labelled("container", self.plan.label)
+        for container in containers:
+            labels = json.loads(self.engine.inspect("container", container, "{{json .Config.Labels}}") or "{}")
+            if "moorage.host" in labels:
+                found[labels["moorage.host"]] = Host(
+                    self.engine,
+                    self.plan,
+                    labels["moorage.host"],
+                    int(labels["moorage.place"]),
+                    self.key,
+                    self.folder / "known_hosts",
+                    Shape.from_label(labels.get("moorage.shape", "{}")),
+                )
+        return found
 
     def up(self, hosts: dict[str, str]) -> Path:
         """Bring up everything and these hosts (name to image), and write the facts; return where they are."""
@@ -130,13 +153,11 @@ class Lab:
 
 
 def remove(engine: Engine | None, plan: Plan) -> None:
-    """Remove a lab's objects, names and files, whatever state they are in. Without an engine, the latter two."""
+    """Remove a lab's objects, names and files, whatever their state; without an engine, the latter two."""
     if engine:
-        lab = Lab(plan, engine)
-        for name in lab.places():
-            say(f"removing {name}")
-            image = engine.inspect("container", plan.container(name), '{{index .Config.Labels "moorage.image"}}')
-            lab._described(name, Shape(image=image or "")).remove()
+        for host in Lab(plan, engine)._existing().values():
+            say(f"removing {host.name}")
+            host.remove()
         for kind, force in (("container", ["-f", "-v"]), ("volume", ["-f"]), ("network", [])):
             for thing in engine.labelled(kind, plan.label):
                 engine.attempt(kind, "rm", *force, thing)

@@ -1,9 +1,10 @@
-"""The outer machine as the lab finds it: its Debian mirrors, its certificate authorities, its cgroups, its packages.
+"""The outer machine as the lab finds it: its mirrors, certificate authorities, cgroups and packages.
 
 No mirror or index is written in this repository: what the machine is set up to use, the lab uses too.
 """
 
 import configparser
+import functools
 import os
 import re
 import shutil
@@ -38,7 +39,7 @@ class Mirrors:
 def require_root() -> None:
     """Raise LabError for any user but root."""
     if os.geteuid() != 0:
-        raise LabError("The lab needs root (it starts a Docker engine and boots hosts). Run it again as root.")
+        raise LabError("The lab needs root: it starts a Docker engine and boots hosts. Run it as root.")
 
 
 def codename() -> str:
@@ -59,7 +60,7 @@ def parse_sources(texts: list[str], suite: str) -> Mirrors:
             for name in suites:
                 places.setdefault(name.strip("/"), uri)
     if suite not in places:
-        raise LabError(f"apt's sources on this machine name no archive for {suite}: the lab takes its mirror there.")
+        raise LabError(f"apt's sources here name no archive for {suite}, and the lab takes its mirror there.")
     return Mirrors(places[suite].rstrip("/"), places.get(f"{suite}-security", "").rstrip("/"))
 
 
@@ -74,6 +75,7 @@ def _entries(text: str) -> Iterator[tuple[str, list[str]]]:
             yield fields["URIs"].split()[0], fields["Suites"].split()
 
 
+@functools.cache
 def mirrors() -> Mirrors:
     """The machine's own Debian mirrors."""
     files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
@@ -81,6 +83,7 @@ def mirrors() -> Mirrors:
     return parse_sources(texts, codename())
 
 
+@functools.cache
 def extra_authorities() -> dict[str, str]:
     """Certificate authorities the machine trusts beyond Debian's own: file name to PEM."""
     found = {path.name: path.read_text() for path in sorted(LOCAL_AUTHORITIES.glob("*.crt"))}
@@ -91,15 +94,19 @@ def extra_authorities() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def apt_proxy() -> str:
     """The proxy settings of apt on this machine, as a configuration file; empty when there are none."""
     dump = subprocess.run(
         ["apt-config", "dump", "Acquire::http::Proxy", "Acquire::https::Proxy"],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout
     return "".join(f"{line}\n" for line in dump.splitlines() if '""' not in line)
 
 
+@functools.cache
 def pip_configuration() -> str:
     """A pip.conf with the machine's package index, where it names one, and the lab's certificate bundle.
 
@@ -117,6 +124,7 @@ def pip_configuration() -> str:
     return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in pip["global"].items())
 
 
+@functools.cache
 def npm_configuration() -> str:
     """An npmrc with the machine's package registry; empty where npm is not installed."""
     npm = shutil.which("npm")

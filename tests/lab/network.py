@@ -1,13 +1,17 @@
-"""Names and addresses: each lab has a bridge of its own, a loopback block for the outer machine, and fixed places."""
+"""Names and addresses: each lab has a bridge, a loopback block for the outer machine, and fixed places."""
 
+import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.engine import Engine
 from tests.lab.errors import LabError
 
-# A lab's number gives its loopback block 127.0.N.0/24 and its bridge 172.30.N.0/24.
+# A lab's number gives its loopback block 127.0.N.0/24 and its bridge 172.30.N.0/24. Other names, for work beside
+# a running demo or test, get one of the rest by their hash.
 NUMBERS = {"demo": 10, "test": 20}
+OTHERS = range(30, 250)
 DOMAIN = "moorage.test"
 HOSTS_FILE = Path("/etc/hosts")
 SERVICES = {"authority": 2, "registry": 3}
@@ -22,10 +26,10 @@ class Plan:
 
     @property
     def number(self) -> int:
-        """The lab's number; raises LabError for a name that has none."""
-        if self.lab not in NUMBERS:
-            raise LabError(f"There is no lab named {self.lab!r}: choose one of {', '.join(NUMBERS)}.")
-        return NUMBERS[self.lab]
+        """The lab's number; raises LabError for a name that cannot be one."""
+        if not re.fullmatch("[a-z][a-z0-9]{0,11}", self.lab):
+            raise LabError(f"{self.lab!r} cannot name a lab: use up to 12 lower-case letters and digits.")
+        return NUMBERS.get(self.lab) or OTHERS[zlib.crc32(self.lab.encode()) % len(OTHERS)]
 
     @property
     def network(self) -> str:
@@ -70,7 +74,7 @@ def ensure_network(engine: Engine, plan: Plan) -> None:
 
 
 def with_names(text: str, lab: str, address: str, names: list[str]) -> str:
-    """`/etc/hosts` content with one marked line for the lab instead of any it had; without names, with none."""
+    """`/etc/hosts` content with one marked line for the lab in place of any it had; none without names."""
     mark = f"# moorage-lab {lab}"
     lines = [line for line in text.splitlines() if not line.rstrip().endswith(mark)]
     if names:

@@ -49,7 +49,7 @@ def push_products(engine: Engine, registry: Registry, tag: str = "") -> dict[str
     """Build and push every product under `tag` (default: a hash of its content) and `main-latest`.
 
     The tag is also the version built in, so two tags are two images. What was pushed before is not built again.
-    Returns image, tag and digest by product name. Raises LabError, CommandFailed.
+    Returns image, tag and digest by product name. Raises LabError, CommandError.
     """
     return {product.name: _push(engine, registry, product, tag) for product in PRODUCTS}
 

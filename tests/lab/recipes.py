@@ -1,4 +1,4 @@
-"""The lab's images, built from the folders under `images/` and found again by a hash of everything that went in."""
+"""The lab's images, built from the folders under `images/`, and found again by a hash of what went in."""
 
 import shutil
 import tempfile
@@ -28,8 +28,9 @@ PINNED = {
 class Recipe:
     """How one image is made: a folder with a Dockerfile, what it stands on, and files of installed wheels.
 
-    `base` is another recipe's name, or empty for Debian's own `suite`. `wheels` are distributions of this virtual
-    environment (locked with hashes, so not downloaded twice) and the folder or file of each that the build sees.
+    `base` is another recipe's name, or empty for Debian's own `suite`. `wheels` are distributions of this
+    virtual environment (locked with hashes, so not downloaded twice) and the folder or file of each that the
+    build sees.
     """
 
     folder: str
@@ -53,7 +54,7 @@ RECIPES = {
 
 
 def ensure_image(engine: Engine, name: str) -> str:
-    """The tag of image `name`, built when absent. Raises KeyError for an unknown name, CommandFailed."""
+    """The tag of image `name`, built when absent. Raises KeyError for an unknown name, CommandError."""
     recipe = RECIPES[name]
     base = ensure_image(engine, recipe.base) if recipe.base else import_rootfs(engine, recipe.suite)
     folder = FOLDER / recipe.folder
@@ -72,7 +73,7 @@ def _wheel(name: str) -> Distribution:
     try:
         return distribution(name)
     except PackageNotFoundError as error:
-        raise LabError(f"{name} is not installed: `pip install -r tests/requirements.txt`, or `make venv`.") from error
+        raise LabError(f"{name} is missing here: `pip install -r tests/requirements.txt`.") from error
 
 
 def _build(engine: Engine, recipe: Recipe, tag: str, base: str, given: dict[str, str]) -> None:

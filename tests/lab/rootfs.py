@@ -1,4 +1,4 @@
-"""Debian's own root file systems, made by debootstrap and kept as tar files: the lab reaches no image registry."""
+"""Debian's root file systems, made by debootstrap and kept as tar files: no image registry is reachable."""
 
 import os
 import shutil
