@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab.hosts import Host
-from tests.lab.lab import Lab
-
-pytestmark = pytest.mark.lab
+from tests.lab import Host, Lab
+from tests.lab.playbook import ansible, succeeded
 
 OPEN, CLOSED = 80, 8080
 # A container of the host's own Python: the image is made on the spot, as nothing can be pulled.
@@ -27,15 +26,15 @@ def outsider(lab: Lab) -> Host:
 
 
 @pytest.fixture(scope="module")
-def publishing(provisioned: Host) -> Iterator[Host]:
-    """The provisioned host with two containers that publish a port: one the inventory names, one it does not."""
-    provisioned.exec(IMAGE)
-    ports = [port for port in (OPEN, CLOSED) if not answers(provisioned, "127.0.0.1", port)]
+def publishing(site: Host) -> Iterator[Host]:
+    """The site host with two containers that publish a port: one the inventory names, one it does not."""
+    site.exec(IMAGE)
+    ports = [port for port in (OPEN, CLOSED) if not answers(site, "127.0.0.1", port)]
     for port in ports:
-        provisioned.exec(SERVE.format(port=port))
-    yield provisioned
+        site.exec(SERVE.format(port=port))
+    yield site
     for port in ports:
-        provisioned.exec(f"docker rm -f lab-{port}")
+        site.exec(f"docker rm -f lab-{port}")
 
 
 def answers(client: Host, address: str, port: int) -> bool:
@@ -120,22 +119,58 @@ def test_a_drift_is_told_by_a_check_and_repaired_by_a_run(
     drift: str, lab: Lab, publishing: Host, outsider: Host
 ) -> None:
     publishing.exec(DRIFTS[drift])
-    check = must_play(lab, "provision.yml", "--check", "--diff")
-    assert "command /usr/local/sbin/moorage-firewall apply: run" in check.out
-    assert must_play(lab, "provision.yml").changed == 1
-    assert must_play(lab, "provision.yml").changed == 0
+    check = succeeded(ansible(lab, "provision", "--check", "--diff"))
+    assert "command /usr/local/sbin/moorage-firewall apply: run" in check.output
+    assert succeeded(ansible(lab, "provision")).changed == 1
+    assert succeeded(ansible(lab, "provision")).changed == 0
     assert seen(outsider, publishing) == {OPEN: True, CLOSED: False}
 
 
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.5)
+
+
 def test_a_guesser_of_keys_is_banned(publishing: Host, outsider: Host) -> None:
-    outsider.exec("ssh-keygen -q -t ed25519 -N '' -f /tmp/wrong <<< y || true", check=False)
     outsider.exec("rm -f /tmp/wrong*; ssh-keygen -q -t ed25519 -N '' -f /tmp/wrong")
-    guess = f"ssh -i /tmp/wrong -o BatchMode=yes -o StrictHostKeyChecking=no -o ConnectTimeout=2 deploy@{publishing.bridge_address}"
+    options = "-i /tmp/wrong -o BatchMode=yes -o StrictHostKeyChecking=no -o ConnectTimeout=2"
+    guess = f"ssh {options} deploy@{publishing.bridge_address} true 2>&1"
     try:
-        for _ in range(7):
-            outsider.exec(f"{guess} true", check=False)
-        until(lambda: outsider_address(outsider) in publishing.exec("fail2ban-client get sshd banip"))
-        assert "refused" in outsider.exec(f"{guess} true 2>&1", check=False)
-        assert must_play_check_is_quiet(publishing)
+        for _ in range(6):
+            outsider.exec(guess, check=False)
+        until(lambda: outsider.bridge_address in publishing.exec("fail2ban-client get sshd banip"))
+        assert "refused" in outsider.exec(guess, check=False)
+        publishing.exec("moorage-firewall check")  # a ban is no drift
     finally:
         publishing.exec("fail2ban-client unban --all")
+
+
+LOGGED = (
+    '{"level":"info","ts":%s,"logger":"http.log.access.log0","msg":"handled request","request":{"remote_ip":"%s",'
+    '"remote_port":"4711","client_ip":"%s","proto":"HTTP/2.0","method":"GET","host":"api.moorage.test","uri":"/%s"},'
+    '"bytes_read":0,"user_id":"","duration":0.01,"size":2,"status":%d}'
+)
+
+
+def test_who_is_refused_too_often_is_banned_from_the_containers(
+    lab: Lab, publishing: Host, outsider: Host
+) -> None:
+    log, innocent = "/var/log/lab-access.json", "192.0.2.7"
+    succeeded(ansible(lab, "provision", "-e", f"firewall_access_log={log}", "-e", "firewall_access_tries=10"))
+    # The second wants the first banned, by what it asks for.
+    injected = '\\"remote_ip\\":\\"%s\\",\\"status\\":401,' % innocent
+    now, guilty = time.time(), outsider.bridge_address
+    lines = [LOGGED % (now, guilty, guilty, injected, 401) for _ in range(12)]
+    lines += [LOGGED % (now, innocent, innocent, injected, 200) for _ in range(12)]
+    try:
+        publishing.exec("tee", "-a", log, given="".join(f"{line}\n" for line in lines))
+        until(lambda: guilty in publishing.exec("fail2ban-client get moorage-access banip"))
+        assert innocent not in publishing.exec("fail2ban-client get moorage-access banip")
+        assert not answers(outsider, publishing.bridge_address, OPEN)
+        publishing.exec("moorage-firewall check")
+    finally:
+        publishing.exec("fail2ban-client unban --all")
+        succeeded(ansible(lab, "provision"))
+    assert seen(outsider, publishing) == {OPEN: True, CLOSED: False}
