@@ -1,11 +1,10 @@
 """A lab host: a container that boots systemd, is reached over SSH, and can run an engine of its own."""
 
-import json
 import socket
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.lab import apt_archive
@@ -15,13 +14,10 @@ from tests.lab.machine import cgroup_version
 from tests.lab.network import Plan
 from tests.lab.progress import say
 from tests.lab.recipes import ensure_image
+from tests.lab.shapes import RELEASES, Shape
 
 # A boot takes 2 s alone, and ten times that beside everything else that a test suite runs on two cores.
 BOOT_SECONDS = 60
-RELEASES = {"debian13": "trixie", "debian12": "bookworm"}
-# SYS_TIME would let the host set the outer clock; the machine's bounding set may lack the two others.
-CAPABILITIES = ("--cap-add=ALL", "--cap-drop=SYS_RESOURCE", "--cap-drop=SYS_TIME", "--cap-drop=SYS_MODULE")
-UNCONFINED = ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined")
 
 
 @dataclass(frozen=True)
@@ -34,33 +30,6 @@ class Key:
     def public(self) -> str:
         """The public half, one line."""
         return self.private.with_suffix(".pub").read_text().strip()
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a host is made of. Sizes are Docker's (`4g`).
-
-    `docker_tmpfs` is the size of a small, volatile disk under /var/lib/docker, for tests that fill it.
-    `ports` are published beside 22, 80 and 443 (`8443`, `53/udp`). `aliases` are more names on the bridge.
-    `init` is false for a mere peer: no systemd, no sshd, just a place from which to reach others.
-    """
-
-    image: str = "debian13"
-    memory: str = "4g"
-    cpus: float = 2
-    docker_tmpfs: str = ""
-    ports: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    init: bool = True
-
-    def to_label(self) -> str:
-        """The shape as a container's label keeps it."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_label(cls, text: str) -> "Shape":
-        """The shape that `to_label` wrote."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()})
 
 
 @dataclass(frozen=True)
@@ -89,6 +58,10 @@ class Host:
     def bridge_address(self) -> str:
         """Where other hosts of the lab reach it."""
         return self.plan.bridge(self.place)
+
+    @property
+    def _volume(self) -> str:
+        return f"{self.container}-docker"
 
     @property
     def id(self) -> str:
@@ -120,31 +93,14 @@ class Host:
         shape = self.shape
         words = ["create", "--name", self.container, "--hostname", self.name, "--label", self.plan.label]
         words += ["--label", f"moorage.host={self.name}", "--label", f"moorage.place={self.place}"]
-        words += ["--label", f"moorage.shape={shape.to_label()}", *CAPABILITIES]
-        words += [word for option in UNCONFINED for word in ("--security-opt", option)]
-        words += ["--tmpfs", "/run", "--tmpfs", "/run/lock", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
-        words += ["--cgroupns=host", "-e", "container=docker"]
-        if cgroup_version() == 1:  # systemd 256 and newer refuse the old hierarchy unless told twice
-            legacy = "systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
-            words += ["-e", f"SYSTEMD_PROC_CMDLINE={legacy}"]
-        words += ["--memory", shape.memory, "--memory-swap", shape.memory, "--cpus", f"{shape.cpus:g}"]
-        words += ["--network", self.plan.network, "--ip", self.bridge_address, "--network-alias", self.name]
-        words += [word for alias in shape.aliases for word in ("--network-alias", alias)]
-        if not shape.init:
-            return [*words, "--init", image, "sleep", "infinity"]
-        words += ["--stop-signal", "SIGRTMIN+3"]
-        for port in ("22", "80", "443", "443/udp", *shape.ports):
-            words += ["-p", f"{self.address}:{port.split('/')[0]}:{port}"]
-        if shape.docker_tmpfs:
-            words += ["--tmpfs", f"/var/lib/docker:size={shape.docker_tmpfs},exec,dev,suid"]
-        else:
-            volume = f"{self.container}-docker"
-            self.engine.run("volume", "create", "--label", self.plan.label, volume)
-            words += ["-v", f"{volume}:/var/lib/docker"]
-        if shape.image in RELEASES:
-            archive = apt_archive.prepare(RELEASES[shape.image], self.container)
-            words += ["-v", f"{archive}:/var/cache/apt/archives"]
-        return [*words, image]
+        words += ["--label", f"moorage.shape={shape.to_label()}"]
+        words += ["--network", self.plan.network, "--ip", self.bridge_address]
+        words += [word for alias in (self.name, *shape.aliases) for word in ("--network-alias", alias)]
+        self.engine.run("volume", "create", "--label", self.plan.label, self._volume)
+        words += shape.options(self.address, self._volume)
+        archive = apt_archive.prepare(RELEASES[shape.image], self.container)
+        words += ["-v", f"{archive}:/var/cache/apt/archives", image]
+        return words if shape.init else [*words, "sleep", "infinity"]
 
     def exec(self, *command: str, check: bool = True, given: str | None = None, timeout: float = 300) -> str:
         """Run a command inside as root, without SSH, and return what it printed.
@@ -251,6 +207,5 @@ class Host:
     def remove(self) -> None:
         """Remove the host and its disk; packages it downloaded stay in the cache."""
         self.engine.attempt("rm", "-f", "-v", self.container)
-        self.engine.attempt("volume", "rm", "-f", f"{self.container}-docker")
-        if self.shape.image in RELEASES:
-            apt_archive.drop(RELEASES[self.shape.image], self.container)
+        self.engine.attempt("volume", "rm", "-f", self._volume)
+        apt_archive.drop(RELEASES[self.shape.image], self.container)

@@ -9,12 +9,13 @@ from tests.lab import engine as engines
 from tests.lab.cache import lock
 from tests.lab.engine import Engine
 from tests.lab.facts import facts_of, forget_facts, state_dir, write_facts
-from tests.lab.hosts import Host, Key, Shape
+from tests.lab.hosts import Host, Key
 from tests.lab.network import DOMAIN, FIRST_HOST, Plan, ensure_network, write_names
 from tests.lab.product import push_products
 from tests.lab.progress import say
 from tests.lab.recipes import PINNED, ensure_image
 from tests.lab.services import Authority, Registry
+from tests.lab.shapes import Shape
 
 PUBLIC_NAMES = tuple(f"{name}.{DOMAIN}" for name in ("app", "api", "s3"))
 MAIN_HOST = "vps"
@@ -120,7 +121,7 @@ class Lab:
         self.root_certificate = self.authority.ensure()
         (self.folder / "ca.pem").write_text(self.root_certificate)
         self.pins = self._push_stand_ins()
-        for name, image in hosts.items():
+        for name, image in {**dict.fromkeys(self.hosts, ""), **hosts}.items():
             self.host(name, Shape(image=image))
         if self.plan.lab == NAMED_LAB and MAIN_HOST in self.hosts:
             write_names(NAMED_LAB, self.hosts[MAIN_HOST].address, list(PUBLIC_NAMES))
