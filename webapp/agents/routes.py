@@ -19,8 +19,6 @@ def bearer_token() -> str | None:
     return request.args.get("token") or None
 
 
-@agents.get("/api/v1/agents/ws")
-@agents.get("/ws/v1/agents/connect")
 def connect() -> NoReturn:
     """Refuses the upgrade: no agent has been given a token by this version, so none can be valid.
 
@@ -29,3 +27,8 @@ def connect() -> NoReturn:
     if bearer_token() is None:
         raise MissingBearerToken
     raise TokenInvalid
+
+
+for path in ("/api/v1/agents/ws", "/ws/v1/agents/connect"):
+    for upgrade in (True, False):  # a request that asks for no upgrade is refused in the same words
+        agents.add_url_rule(path, view_func=connect, methods=["GET"], websocket=upgrade)

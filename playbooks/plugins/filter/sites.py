@@ -16,7 +16,8 @@ def sites(domain: str, services: Mapping[str, Mapping[str, Any]], store: str) ->
 
     Args:
         domain: the product's domain.
-        services: `stack_services`; one with a `host` is served at ``host.domain`` on its `port`.
+        services: `stack_services`; one with a `host` is served at ``host.domain`` on its `port`; its `routes` (each
+            ``{paths, to}``) lead elsewhere first.
         store: ``name:port`` of the S3 server, or '' where there is none in the stack.
 
     Returns:
@@ -25,7 +26,7 @@ def sites(domain: str, services: Mapping[str, Mapping[str, Any]], store: str) ->
     hosts = {
         service["host"]: {
             "host": f"{service['host']}.{domain}",
-            "routes": [{"to": f"{name}:{service.get('port', 8080)}"}],
+            "routes": [*service.get("routes", []), {"to": f"{name}:{service.get('port', 8080)}"}],
             "closed": ["/metrics"],
             "max_body": service.get("max_body", "10MB"),
         }

@@ -188,7 +188,7 @@ def _file(entry: Fields, defaults: _Defaults) -> FileEntry:
         raise BadEntry(entry.where, f"will not remove {absolute}")
     mode = _mode(entry, "mode", None)
     validate = entry.command("validate")
-    if validate and "%s" not in validate:
+    if validate and not any("%s" in word for word in validate):
         raise BadEntry(
             f"{entry.where} validate", 'must hold %s where the file\'s name goes, such as "visudo -cf %s"'
         )
