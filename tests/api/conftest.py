@@ -51,9 +51,7 @@ def store_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
     """Variables of an S3 server that checks signatures."""
     folder = tmp_path_factory.mktemp("store")
     port, secret = free_port(), Secret(secrets.token_hex(20))
-    server = store.launch(
-        folder / "objects", port, STORE_KEY, secret, record=folder / "record", log=folder / "log"
-    )
+    server = store.launch(folder / "objects", port, STORE_KEY, secret, record=folder / "record", log=folder / "log")
     try:
         store.wait(server, port)
         yield {
