@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -135,13 +136,16 @@ class Lab:
     def _push_stand_ins(self) -> dict[str, str]:
         """Production image names to what stands in for them, by digest."""
         self.registry.ensure()
-        pins = {}
-        for official, (recipe, repository) in PINNED.items():
-            image = ensure_image(self.engine, recipe)
-            tag = image.rpartition(":")[2]
-            digest = self.registry.digest(repository, tag) or self.registry.push(image, repository, tag)
-            pins[official] = f"{self.registry.name}/{repository}@{digest}"
-        return pins
+        # Two at a time: a push is one core's compressing, a build is mostly the network's.
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            return dict(pool.map(self._pin, PINNED))
+
+    def _pin(self, official: str) -> tuple[str, str]:
+        recipe, repository = PINNED[official]
+        image = ensure_image(self.engine, recipe)
+        tag = image.rpartition(":")[2]
+        digest = self.registry.digest(repository, tag) or self.registry.push(image, repository, tag)
+        return official, f"{self.registry.name}/{repository}@{digest}"
 
     def push(self, tag: str = "") -> dict[str, dict[str, str]]:
         """Build and push the product's images; see `product.push_products`."""

@@ -18,9 +18,9 @@ FOLDER = Path(__file__).parent / "images"
 STAND_INS = {"python": "python", "node": "node", "caddy": "caddy", "postgres": "postgres"}
 # The images of the stack under their production names, and where the lab's registry has the stand-ins.
 PINNED = {
-    "docker.io/library/caddy:2.11": ("caddy", "library/caddy"),
+    "quay.io/ceph/ceph:v18": ("ceph", "ceph/ceph"),  # the largest first
     "docker.io/library/postgres:17": ("postgres", "library/postgres"),
-    "quay.io/ceph/ceph:v18": ("ceph", "ceph/ceph"),
+    "docker.io/library/caddy:2.11": ("caddy", "library/caddy"),
 }
 
 
@@ -66,7 +66,16 @@ def ensure_image(engine: Engine, name: str) -> str:
         with lock(f"image-{name}"):
             if engine.inspect("image", tag, "{{.Id}}") is None:
                 _build(engine, recipe, tag, base, given)
+                _drop_older(engine, tag)
     return tag
+
+
+def _drop_older(engine: Engine, tag: str) -> None:
+    """Untag what `tag` replaces; the engine refuses for those that a container still uses."""
+    name = tag.rpartition(":")[0]
+    for older in engine.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name).split():
+        if older != tag:
+            engine.attempt("rmi", "--no-prune", older)
 
 
 def _wheel(name: str) -> Distribution:

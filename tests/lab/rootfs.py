@@ -28,8 +28,8 @@ def import_rootfs(engine: Engine, suite: str) -> str:
     archive = mirrors().archive
     key = key_of(suite, archive, EXCLUDED, *DROPPED)
     name = f"moorage-lab/rootfs:{suite}-{key}"
-    with lock(f"rootfs-{suite}"):
-        if engine.inspect("image", name, "{{.Id}}") is None:
+    if engine.inspect("image", name, "{{.Id}}") is None:
+        with lock(f"rootfs-{suite}"):
             tar = cache_dir("rootfs") / f"{suite}-{key}.tar"
             if not tar.exists():
                 _bootstrap(suite, archive, tar)
