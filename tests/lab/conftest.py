@@ -10,6 +10,7 @@ import pytest
 from tests.lab import Host, Lab
 from tests.lab.playbook import Run, ansible, succeeded
 from tests.lab.web import Client
+from tests.rendering import facts, render
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,3 +53,6 @@ def site(lab: Lab, vps: Host, first: Run) -> Host:
 def web(lab: Lab, site: Host) -> Client:
     """A client outside the host that trusts the lab's certificate authority."""
     return Client(site.address, lab.root_certificate)
+
+
+__all__ = ["facts", "render"]

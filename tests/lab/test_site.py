@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
+
+import yaml
 
 from tests.lab import Host, Lab
 from tests.lab.playbook import TRANSCRIPT, Run, ansible, succeeded
 from tests.lab.web import Client
 
+ROOT = Path(__file__).parents[2]
+EXAMPLE_PINS = yaml.safe_load((ROOT / "inventories/example/group_vars/moorage/pins.yml").read_text())["stack_pins"]
+PINS = {image: f"{image.rpartition(':')[0]}@sha256:{'b' * 64}" for image in EXAMPLE_PINS}
+SUPABASE = [
+    value.removeprefix("docker.io/")
+    for name, value in yaml.safe_load((ROOT / "roles/supabase/defaults/main.yml").read_text()).items()
+    if name.endswith("_image")
+]
 API = "https://api.moorage.test"
 APP = "https://app.moorage.test"
 S3 = "https://s3.moorage.test"
@@ -148,3 +159,21 @@ def test_the_layout_is_the_documented_one(site: Host):
 
 def test_the_first_run_said_what_it_released(first: Run):
     assert "controlplane: nothing →" in first.output
+
+
+def test_the_optional_supabase_core_is_a_valid_compose_document(site: Host, render, facts):
+    pins = {f"docker.io/{name}": f"docker.io/{name.split(':')[0]}@sha256:{'c' * 64}" for name in SUPABASE}
+    document = render(
+        ROOT / "roles/stack/templates/compose.yml.j2",
+        inventory="inventories/example",
+        ansible_facts=facts,
+        supabase_enabled=True,
+        stack_pins=PINS | pins,
+        __stack_release=facts["release"],
+    )
+    assert "moorage-gotrue" in document
+    secrets = "".join(f"{name}=x\n" for name in set(re.findall(r"\$\{([A-Z0-9_]+):", document)))
+    site.exec("sh", "-c", f"mkdir -p /tmp/supabase && printf '{secrets}' > /tmp/supabase/.env")
+    command = "docker compose --project-directory /tmp/supabase --profile supabase -f - config --services"
+    services = site.exec("sh", "-c", command, given=document).split()
+    assert {"postgrest", "gotrue", "storage", "postgres"} <= set(services)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.roles.conftest import share_module_utils
+from tests.rendering import share_module_utils
 
 share_module_utils()
 
@@ -35,6 +35,7 @@ if [ "$1" = show ]; then
     exit 0
 fi
 [ -e "$2.broken" ] && { echo "$2 is broken" >&2; exit 1; }
+[ "$1" = reset-failed ] && exit 1  # nothing has failed
 echo "$@" >> log
 case $1 in
     start | restart) touch "$2.active" ;;

@@ -264,7 +264,9 @@ def _command(entry: Fields, defaults: _Defaults) -> CommandEntry:
     if not run:
         raise BadEntry(f"{entry.where} run", "must be the command as a list, such as [ufw, reload]")
     if not run_on and not unless:
-        raise BadEntry(entry.where, "needs `run_on` (paths) or `unless` (a command), or it would run every time")
+        raise BadEntry(
+            entry.where, "needs `run_on` (paths) or `unless` (a command), or it would run every time"
+        )
     return CommandEntry(f"{entry.where} `{shlex.join(run)}`", run, run_on, unless)
 
 

@@ -106,6 +106,9 @@ def _apply(entry: UnitEntry, verb: str, machine: Machine) -> Callable[[], None]:
     def apply() -> None:
         # A unit without a reload of its own is restarted.
         command = "reload-or-restart" if verb == "reload" else verb
+        if verb in ("start", "restart"):
+            # One that failed too often is not started again until this is said; of the others it is no news.
+            machine.run(["systemctl", "reset-failed", entry.name])
         result = machine.run(["systemctl", command, entry.name])
         if result.code != 0:
             status = machine.run(["systemctl", "status", "--no-pager", "--full", "--lines=15", entry.name])
