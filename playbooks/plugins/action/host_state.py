@@ -18,6 +18,18 @@ PROOF_SECONDS = 25  # for one try; two of them fit before the host's timer (90 s
 # The marker's name is the switch's state; `mv` lets the controller or the timer win, never both.
 DISARM = "cd {folder} && mv armed disarmed && systemctl stop moorage-lockout-{name}.timer && rm -rf {folder}"
 RESTORE = "/bin/sh {folder}/restore; systemctl stop moorage-lockout-{name}.timer; test -e {folder}/restored"
+# How it ended, by what RESTORE exits with: what the result says, and what the person reads.
+ENDS = {
+    0: ("restored", "Taken back: the host answers as before. Correct the variables and run again."),
+    1: (
+        "failed",
+        "The host could not take everything back: compare it with the snapshot in {folder} while you can.",
+    ),
+    None: (
+        "left to the timer",
+        "The old connection is gone as well; the host takes it back by its timer. Run again then.",
+    ),
+}
 
 
 class ActionModule(ActionBase):
@@ -111,21 +123,16 @@ class ActionModule(ActionBase):
         problem = str(result.get("msg")) if result.get("failed") else self._proof(user)
         names = {"folder": shlex.quote(folder), "name": name}
         if problem is None:
-            if self._on_host(DISARM.format(**names)):
+            if self._on_host(DISARM.format(**names)) == 0:
                 result["guard"] = "proved"
                 return
-            problem = "the proof came too late, or the guard was disarmed by someone else"
-        restored = self._on_host(RESTORE.format(**names))
-        result["guard"] = "restored" if restored else "left to the timer"
-        undone = (
-            "Taken back"
-            if restored
-            else "The host cannot be told to take back, and does so by its timer within 90 s"
-        )
+            problem = "the proof came too late, the host had already begun to take it back"
+        code = self._on_host(RESTORE.format(**names))
+        result["guard"], end = ENDS.get(code, ENDS[1])
         result.update(
             failed=True,
-            msg=f"The change of {name} would lock us out: {problem}\n{undone}: {'; '.join(result['changes'])}. "
-            "The host answers as before; correct the variables and run again.",
+            msg=f"The change of {name} would lock us out, and was not kept: {problem}\n"
+            f"Changes: {'; '.join(result['changes'])}.\n{end.format(folder=folder)}",
         )
 
     def _proof(self, user: str) -> str | None:
@@ -157,9 +164,9 @@ class ActionModule(ActionBase):
             return None
         return f"a new connection as {user} with `sudo -n true` fails: {done.stderr.decode(errors='replace').strip()}"
 
-    def _on_host(self, command: str) -> bool:
-        """Run `command` as root over the connection that was open before the change; False when it fails."""
+    def _on_host(self, command: str) -> int | None:
+        """Run `command` as root over the connection that was open before the change; None when that is gone too."""
         try:
-            return self._low_level_execute_command(command, sudoable=True)["rc"] == 0
+            return int(self._low_level_execute_command(command, sudoable=True)["rc"])
         except AnsibleConnectionFailure:
-            return False
+            return None

@@ -1,16 +1,18 @@
 #!/usr/bin/python3
 """Compares the loaded packet filter with what is written in /etc/ufw and /etc/moorage/firewall, and repairs it.
 
-usage: moorage-firewall check|apply
+usage: moorage-firewall check|apply|close
 
 `check` prints each fault and exits 1 when there is one. `apply` repairs, in one transaction for each address family, so
-that no packet finds a half-loaded filter. Docker runs `apply` before it starts and after (docker.service.d/moorage.conf).
+that no packet finds a half-loaded filter. `close` does the same for what containers publish and no more: Docker runs it
+before it starts and after, and must not be kept down by what somebody has done to ufw.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,10 +52,13 @@ class Family:
     ufw: str  # the prefix of ufw's chains
     suffix: str  # of the rules files' names
 
-    def wanted(self) -> Filter:
-        """The chains as the files have them, with the jumps that ufw itself adds when it loads them."""
+    def published(self) -> Filter:
+        """The chain that guards what containers publish."""
+        return Filter.parse((PUBLISHED / f"published{self.suffix}.rules").read_text())
+
+    def host(self) -> Filter:
+        """The host's own chains as the files have them, with the jumps that ufw itself adds when it loads them."""
         files = [UFW / f"{kind}{self.suffix}.rules" for kind in ("before", "after", "user")]
-        files.append(PUBLISHED / f"published{self.suffix}.rules")
         wanted = Filter.parse("".join(f"{file.read_text()}\n" for file in files))
         for way in WAYS:
             wanted.chains.setdefault(f"{self.ufw}-before-{way}", []).append(f"-j {self.ufw}-user-{way}")
@@ -72,21 +77,30 @@ class Family:
 FAMILIES = (Family("iptables", "ufw", ""), Family("ip6tables", "ufw6", "6"))
 
 
-def faults(family: Family, wanted: Filter, loaded: Filter) -> list[str]:
-    """What of `loaded` is not as it should be, in words."""
-    found = [
+def differing(wanted: Filter, loaded: Filter) -> list[str]:
+    return [
         f"chain {name} differs" for name, rules in wanted.chains.items() if loaded.chains.get(name) != rules
     ]
-    found += [f"policy of {c} is not DROP" for c in ("INPUT", "FORWARD") if loaded.policies.get(c) != "DROP"]
-    rules = loaded.chains.get("INPUT", [])
-    if [r for r in rules if r.startswith(f"-j {family.ufw}-")] != family.jumps():
-        found.append("INPUT does not go through ufw")
-    found += [f"INPUT has a rule of its own: {rule}" for rule in foreign(rules)]
+
+
+def published_faults(loaded: Filter, wanted: Filter) -> list[str]:
+    """Why a port that a container publishes may be open, in words."""
+    found = differing(wanted, loaded)
     if [r for r in loaded.chains.get("DOCKER-USER", []) if not bans(r)][:1] != [f"-j {CHAIN}"]:
         found.append(f"DOCKER-USER does not begin with {CHAIN}")
     if loaded.chains.get("FORWARD", [])[:1] != ["-j DOCKER-USER"]:
         found.append("FORWARD does not begin with DOCKER-USER")
     return found
+
+
+def host_faults(family: Family, loaded: Filter, wanted: Filter) -> list[str]:
+    """Why a port of the host itself may be open, in words."""
+    found = differing(wanted, loaded)
+    found += [f"policy of {c} is not DROP" for c in ("INPUT", "FORWARD") if loaded.policies.get(c) != "DROP"]
+    rules = loaded.chains.get("INPUT", [])
+    if [r for r in rules if r.startswith(f"-j {family.ufw}-")] != family.jumps():
+        found.append("INPUT does not go through ufw")
+    return found + [f"INPUT has a rule of its own: {rule}" for rule in foreign(rules)]
 
 
 def foreign(rules: list[str]) -> list[str]:
@@ -99,28 +113,50 @@ def bans(rule: str) -> bool:
     return rule.split(" -j ")[-1].removeprefix("-j ").startswith("f2b-")
 
 
-def repair(family: Family, wanted: Filter, loaded: Filter) -> str:
-    """The transaction that makes `loaded` as it should be. Chains declared with a colon are emptied by it."""
-    fresh = [name for name in ("DOCKER-USER",) if name not in loaded.chains]
-    lines = ["*filter", ":INPUT DROP [0:0]", ":FORWARD DROP [0:0]"]
-    lines += [f":{name} - [0:0]" for name in (*wanted.chains, *fresh)]
-    lines += [f"-A {name} {rule}" for name, rules in wanted.chains.items() for rule in rules]
+def published_repair(loaded: Filter, wanted: Filter) -> list[str]:
+    """Lines for iptables-restore. Chains declared with a colon are emptied by it, so DOCKER-USER only when new."""
+    lines = [] if "DOCKER-USER" in loaded.chains else [":DOCKER-USER - [0:0]"]
+    lines += loading(wanted)
+    for chain, rule in (("DOCKER-USER", f"-j {CHAIN}"), ("FORWARD", "-j DOCKER-USER")):
+        lines += [f"-D {chain} {rule}" for found in loaded.chains.get(chain, []) if found == rule]
+        lines.append(f"-I {chain} 1 {rule}")
+    return lines
 
+
+def host_repair(family: Family, loaded: Filter, wanted: Filter) -> list[str]:
+    """Lines for iptables-restore."""
     rules = loaded.chains.get("INPUT", [])
     ours = [rule for rule in rules if rule.startswith(f"-j {family.ufw}-")]
+    lines = [":INPUT DROP [0:0]", ":FORWARD DROP [0:0]", *loading(wanted)]
     lines += [f"-D INPUT {rule}" for rule in foreign(rules)]
     if ours != family.jumps():
         lines += [f"-D INPUT {rule}" for rule in ours]
         lines += [f"-A INPUT {rule}" for rule in family.jumps()]
+    return lines
 
-    for chain, rule in (("DOCKER-USER", f"-j {CHAIN}"), ("FORWARD", "-j DOCKER-USER")):
-        lines += [f"-D {chain} {rule}" for found in loaded.chains.get(chain, []) if found == rule]
-        lines.append(f"-I {chain} 1 {rule}")
-    return "\n".join([*lines, "COMMIT", ""])
+
+def loading(wanted: Filter) -> list[str]:
+    declared = [f":{name} - [0:0]" for name in wanted.chains]
+    return declared + [f"-A {name} {rule}" for name, rules in wanted.chains.items() for rule in rules]
+
+
+def restore(family: Family, lines: list[str]) -> None:
+    """One transaction; raises subprocess.CalledProcessError with what iptables said."""
+    command = [f"{family.program}-restore", "-w", "--noflush"]
+    text = "\n".join(["*filter", *lines, "COMMIT", ""])
+    subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+
+
+def close(family: Family) -> None:
+    """Repair what guards the containers."""
+    loaded = family.loaded()
+    if loaded is not None and published_faults(loaded, family.published()):
+        restore(family, published_repair(loaded, family.published()))
 
 
 def apply(family: Family) -> None:
-    """Repair one family; raises subprocess.CalledProcessError with what iptables said."""
+    """Repair all of one family."""
+    close(family)
     loaded = family.loaded()
     if loaded is None:
         return
@@ -128,32 +164,33 @@ def apply(family: Family) -> None:
         # Makes its thirty chains, and does nothing when they are there.
         subprocess.run(["/lib/ufw/ufw-init", "start"], capture_output=True, text=True, check=True)
         loaded = family.loaded() or Filter()
-    wanted = family.wanted()
-    if faults(family, wanted, loaded):
-        restore = [f"{family.program}-restore", "-w", "--noflush"]
-        transaction = repair(family, wanted, loaded)
-        subprocess.run(restore, input=transaction, capture_output=True, text=True, check=True)
+    if host_faults(family, loaded, family.host()):
+        restore(family, host_repair(family, loaded, family.host()))
 
 
-def check() -> list[str]:
-    """The faults of both families."""
+def faults(verb: str) -> list[str]:
+    """What is wrong with both families; with what guards the containers only, after `close`."""
     found = []
     for family in FAMILIES:
         loaded = family.loaded()
         if loaded is not None:
-            found += [f"{family.program}: {fault}" for fault in faults(family, family.wanted(), loaded)]
+            wrong = published_faults(loaded, family.published())
+            wrong += host_faults(family, loaded, family.host()) if verb != "close" else []
+            found += [f"{family.program}: {fault}" for fault in wrong]
     return found
 
 
+VERBS: dict[str, Callable[[Family], None]] = {"check": lambda family: None, "apply": apply, "close": close}
+
+
 def main(arguments: list[str]) -> int:
-    if arguments not in (["check"], ["apply"]):
+    if len(arguments) != 1 or arguments[0] not in VERBS:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        if arguments == ["apply"]:
-            for family in FAMILIES:
-                apply(family)
-        found = check()
+        for family in FAMILIES:
+            VERBS[arguments[0]](family)
+        found = faults(arguments[0])
     except FileNotFoundError as error:
         found = [f"{error.filename} is missing: run provision.yml"]
     except subprocess.CalledProcessError as error:

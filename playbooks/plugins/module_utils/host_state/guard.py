@@ -2,7 +2,7 @@
 
 The controller proves a new connection and disarms; a controller that cannot, or has died, leaves it to the timer.
 The marker file's name is the state, moved from one to the next by `mv`, so that only one side can win:
-`armed` -> `disarmed` (controller) or `restoring` -> `restored` (timer, or controller after a failed proof).
+`armed` -> `disarmed` (controller) or `restoring` -> `restored` or `failed` (timer, or controller after a failed proof).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ cd {folder} || exit 1
 mv armed restoring 2>/dev/null || exit 0
 failed=0
 while IFS= read -r new; do rm -rf -- "$new" || failed=1; done < new-paths
-tar --extract --preserve-permissions --unlink-first --absolute-names --file files.tar || failed=1
+tar --extract --preserve-permissions --unlink-first --directory / --file files.tar || failed=1
 {undo}
-mv restoring restored
+[ "$failed" = 0 ] && mv restoring restored || mv restoring failed
 exit "$failed"
 """
 
