@@ -7,6 +7,7 @@ signature covers the host). Both are given their region, so that signing asks no
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ READ_TIMEOUT_SECONDS = 20.0
 CHUNK_BYTES = 256 * 1024
 
 _NOT_THERE = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NoSuchVersion"})
+_REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
 _BUSY = frozenset({"SlowDown", "ServiceUnavailable", "InternalError", "XMinioServerNotInitialized"})
 
 
@@ -190,17 +192,25 @@ def told() -> Iterator[None]:
     try:
         yield
     except S3Error as error:
-        status = error.response.status if error.response is not None else 0
-        if error.code in _NOT_THERE:
-            raise ObjectNotFound from error
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or error.code == "AccessDenied":
-            raise StorageRefused(f"The object store refused this process's key ({error.code}).") from error
-        if status >= 500 or error.code in _BUSY:
-            raise StorageUnavailable from error
-        raise StorageError(f"The object store answered {error.code}.") from error
+        raise _meant(error.code or "", error.response.status if error.response is not None else 0) from error
+    except InvalidResponseError as error:
+        # Some servers send S3's own errors as text/xml, which minio does not read.
+        code = re.search(r"<Code>(\w+)</Code>", str(error))
+        raise _meant(code[1] if code else "nonsense", 0) from error
     except ServerError as error:
         raise StorageUnavailable from error
     except (HTTPError, OSError) as error:
         raise StorageUnavailable from error
-    except (InvalidResponseError, MinioException, ValueError) as error:
+    except (MinioException, ValueError) as error:
         raise StorageError(f"The object store's answer could not be understood ({type(error).__name__}).") from error
+
+
+def _meant(code: str, status: int) -> StorageError | StorageUnavailable:
+    """What an S3 error code (and the HTTP status, where it is known) means here."""
+    if code in _NOT_THERE:
+        return ObjectNotFound()
+    if code in _REFUSED or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return StorageRefused(f"The object store refused this process's key ({code}).")
+    if code in _BUSY or status >= 500:
+        return StorageUnavailable()
+    return StorageError(f"The object store answered {code}.")

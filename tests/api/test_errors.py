@@ -18,6 +18,8 @@ from webapp.responses import success
 from webapp.settings import Settings
 from webapp.storage import ObjectNotFound, StorageRefused
 
+JSON = "application/json"
+TOO_MUCH = b"x" * (1024 * 1024 + 1)
 PROBLEM = {"Accept": "application/problem+json"}
 
 
@@ -67,13 +69,13 @@ CASES: list[tuple[str, str, dict[str, Any], int, str]] = [
     (
         "too large",
         "POST /things",
-        {"data": b"x" * (1024 * 1024 + 1), "content_type": "application/json"},
+        {"data": b"x" * (1024 * 1024 + 1), "content_type": JSON},
         413,
         "PAYLOAD_TOO_LARGE",
     ),
-    ("broken JSON", "POST /things", {"data": b"{", "content_type": "application/json"}, 400, "INVALID_JSON"),
+    ("broken JSON", "POST /things", {"data": b"{", "content_type": JSON}, 400, "INVALID_JSON"),
     ("no JSON", "POST /things", {"data": b"name=x", "content_type": "text/plain"}, 400, "INVALID_JSON"),
-    ("no body", "POST /things", {"content_type": "application/json"}, 400, "INVALID_JSON"),
+    ("no body", "POST /things", {"content_type": JSON}, 400, "INVALID_JSON"),
     ("unknown field", "POST /things", {"json": {"name": "a", "colour": "b"}}, 400, "VALIDATION_ERROR"),
     ("wrong type", "POST /things", {"json": {"name": "a", "size": "b"}}, 400, "VALIDATION_ERROR"),
     ("too long", "POST /things", {"json": {"name": "abcdef"}}, 400, "VALIDATION_ERROR"),
