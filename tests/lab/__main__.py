@@ -65,7 +65,7 @@ def images(arguments: argparse.Namespace) -> int:
 
 
 def _known(arguments: argparse.Namespace) -> Host:
-    hosts = Lab.open(arguments.name).hosts
+    hosts = Lab.find(arguments.name).hosts
     if arguments.host not in hosts:
         there = ", ".join(hosts) or "none, see `up`"
         raise LabError(f"Lab {arguments.name} has no host {arguments.host!r}; there are: {there}.")

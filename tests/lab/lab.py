@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.lab import engine as engines
 from tests.lab.cache import lock
 from tests.lab.engine import Engine
+from tests.lab.errors import LabError
 from tests.lab.facts import facts_of, forget_facts, state_dir, write_facts
 from tests.lab.hosts import Host, Key
 from tests.lab.network import DOMAIN, FIRST_HOST, Plan, ensure_network, write_names
@@ -44,6 +45,16 @@ class Lab:
             ensure_network(lab.engine, plan)
             lab._ensure_key()
             lab.hosts = lab._existing()
+        return lab
+
+    @classmethod
+    def find(cls, name: str) -> "Lab":
+        """The lab `name` as it is, nothing made. Raises LabError when no engine answers."""
+        engine = engines.find()
+        if engine is None:
+            raise LabError("No Docker engine answers, so no lab is up: `python -m tests.lab up`.")
+        lab = cls(Plan(name), engine)
+        lab.hosts = lab._existing()
         return lab
 
     @property
@@ -160,7 +171,7 @@ class Lab:
 def remove(engine: Engine | None, plan: Plan) -> None:
     """Remove a lab's objects, names and files, whatever their state; without an engine, the latter two."""
     if engine:
-        for host in Lab(plan, engine)._existing().values():
+        for host in Lab.find(plan.lab).hosts.values():
             say(f"removing {host.name}")
             host.remove()
         for kind, force in (("container", ["-f", "-v"]), ("volume", ["-f"]), ("network", [])):
