@@ -1,4 +1,6 @@
-"""Structured logs: one JSON object a line on stdout, redacted, whoever in the process wrote it."""
+"""Structured logs: one JSON object a line, redacted, whoever in the process wrote it.
+
+On stderr: stdout belongs to what a command prints."""
 
 from __future__ import annotations
 
@@ -44,8 +46,8 @@ def log_config(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonLines}},
-        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
-        "root": {"level": level, "handlers": ["stdout"]},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {
             "gunicorn.error": quiet | {"level": level},
             # Every request has its own line from webapp.access, which knows the route and leaves the query out.

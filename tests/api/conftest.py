@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -51,11 +50,8 @@ def postgres_admin(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 def store_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Variables of an S3 server that checks signatures."""
     folder = tmp_path_factory.mktemp("store")
-    # In memory where there is room for that: the suite shares its disk with the lab's hosts, and waits for them.
-    memory = Path("/dev/shm")
-    objects = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else folder, prefix="moorage-test-")
     port, secret = free_port(), Secret(secrets.token_hex(20))
-    server = store.launch(Path(objects.name), port, STORE_KEY, secret, record=folder / "record", log=folder / "log")
+    server = store.launch(folder / "objects", port, STORE_KEY, secret, record=folder / "record", log=folder / "log")
     try:
         store.wait(server, port)
         yield {
@@ -65,7 +61,6 @@ def store_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
         }
     finally:
         server.stop(20)
-        objects.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ def launch(data: Path, port: int, key: str, secret: Secret, *, record: Path, log
     """Start the server on the loopback address; `wait` says when it is there."""
     data.mkdir(parents=True, exist_ok=True)
     command = [binary(), "serve", "s3", "--addr", f"{LOOPBACK}:{port}", "--config", ""]
-    command += ["--vfs-cache-mode", "off", "--dir-cache-time", "0s", str(data)]
+    command += ["--vfs-cache-mode", "off", str(data)]
     # By the environment: a command line is everybody's to read.
     return start(
         "store", command, record=record, log=log, environment={"RCLONE_AUTH_KEY": f'"{key},{secret.reveal()}"'}

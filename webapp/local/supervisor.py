@@ -105,7 +105,7 @@ class Supervisor:
         setup = start("setup", _moorage("setup"), record=self.record, environment=local.values)
         self.children.append(setup)
         self._until(lambda: not setup.alive(), 60, "`moorage setup` takes too long", but=setup)
-        self.children.remove(setup)
+        self._forget(setup)
         if setup.popen.returncode != 0:
             raise LocalFailure("`moorage setup` failed; its own words stand above.")
 
@@ -123,7 +123,7 @@ class Supervisor:
                 self.say("Something changed: starting the control plane anew …")
                 for child in [child for child in self.children if child.name in ("sockets", "worker")]:
                     child.stop(STOP_SECONDS)
-                    self.children.remove(child)
+                    self._forget(child)
                 self._start_processes(self._local)
 
     def _still_alive(self, but: Child | None = None) -> None:
@@ -169,10 +169,14 @@ class Supervisor:
 
     def _stop_children(self) -> None:
         self.say("Stopping …")
-        for child in reversed(self.children):
+        for child in reversed(self.children[:]):
             child.stop(STOP_SECONDS)
-            (self.record / f"{child.name}.child").unlink(missing_ok=True)
+            self._forget(child)
         self.say("Stopped.")
+
+    def _forget(self, child: Child) -> None:
+        self.children.remove(child)
+        (self.record / f"{child.name}.child").unlink(missing_ok=True)
 
 
 def _moorage(*arguments: str) -> list[str]:
