@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """The lab named `test`; `.ci/test` takes it down, or KEEP_LAB=1 leaves it for a look."""
-    lab = Lab.open("test")
+    lab = Lab.open(os.environ.get("MOORAGE_LAB", "test"))
     lab.up({"vps": "debian13"})
     lab.push("sha-one")
     yield lab

@@ -1,7 +1,4 @@
-"""Rules of the firewall from the inventory, in the very words in which `iptables -S` gives them back.
-
-So what is loaded can be compared with what is wanted, line by line.
-"""
+"""Rules of the firewall from the inventory, in the very words of who reads them: ufw, and `iptables -S`."""
 
 from __future__ import annotations
 
@@ -16,8 +13,9 @@ ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def ufw_rules(allow: Iterable[Mapping[str, Any]], family: int) -> list[dict[str, str]]:
-    """ufw's user rules for `family` (4 or 6): `tuple` is what its own tool reads, `rule` what is loaded.
+    """ufw's user rules for `family` (4 or 6): `tuple` is what its own tool reads, `rule` what it loads.
 
+    Both as ufw itself writes them, so that `ufw reload`, which writes the file anew, changes nothing.
     Raises AnsibleFilterError naming the entry of firewall_allow that is wrong.
     """
     rules = []
@@ -28,12 +26,12 @@ def ufw_rules(allow: Iterable[Mapping[str, Any]], family: int) -> list[dict[str,
         if source is not None and source.version != family:
             continue
         chain = "ufw-user-input" if family == 4 else "ufw6-user-input"
-        come_from = f"-s {source} " if source is not None else ""
+        come_from = "" if source is None else f" -s {_short(source)}"
         anywhere = ANYWHERE[family]
         rules.append(
             {
-                "tuple": f"allow {proto} {port} {anywhere} any {source or anywhere} in",
-                "rule": f"-A {chain} {come_from}-p {proto} -m {proto} --dport {port} -j ACCEPT",
+                "tuple": f"allow {proto} {port} {anywhere} any {_short(source) if source else anywhere} in",
+                "rule": f"-A {chain} -p {proto} --dport {port}{come_from} -j ACCEPT",
             }
         )
     return rules
@@ -42,6 +40,7 @@ def ufw_rules(allow: Iterable[Mapping[str, Any]], family: int) -> list[dict[str,
 def published_rules(ports: Iterable[Mapping[str, Any]], interfaces: Iterable[str]) -> list[str]:
     """The chain that Docker's published ports pass: from outside only `ports`, by the number they have outside.
 
+    In the words in which `iptables -S` gives them back, so that what is loaded can be compared line by line.
     Raises AnsibleFilterError naming what is wrong with firewall_published_ports or firewall_interfaces.
     """
     ports, interfaces = list(ports), list(interfaces)
@@ -87,6 +86,11 @@ def _source(entry: Mapping[str, Any], where: str) -> ipaddress.IPv4Network | ipa
         raise AnsibleFilterError(
             f"{where}: `from` must be `any`, an address, or a network such as 203.0.113.0/24: {error}"
         ) from error
+
+
+def _short(source: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
+    """A single address without its prefix length, as ufw has it."""
+    return str(source.network_address) if source.prefixlen == source.max_prefixlen else str(source)
 
 
 class FilterModule:

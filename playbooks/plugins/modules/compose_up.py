@@ -58,7 +58,7 @@ def main() -> None:
         if ill:
             names = ", ".join(f"{name} ({running.state} {running.health})".strip() for name, running in ill.items())
             module.fail_json(
-                msg=f"Not well after {args['wait_seconds']} s: {names}. Their last log lines follow.",
+                msg=f"Not well, after up to {args['wait_seconds']} s or three restarts: {names}. Their last log lines:",
                 changes=changes,
                 services=explain(root, ill),
             )
