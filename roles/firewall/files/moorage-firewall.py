@@ -10,6 +10,8 @@ before it starts and after, and must not be kept down by what somebody has done 
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,10 +60,15 @@ class Family:
 
     def host(self) -> Filter:
         """The host's own chains as the files have them, with the jumps that ufw itself adds when it loads them."""
-        files = [UFW / f"{kind}{self.suffix}.rules" for kind in ("before", "after", "user")]
-        wanted = Filter.parse("".join(f"{file.read_text()}\n" for file in files))
+        text = "".join(
+            (UFW / f"{kind}{self.suffix}.rules").read_text() for kind in ("before", "after", "user")
+        )
+        wanted = Filter.parse("\n".join(canonical(line) for line in text.splitlines()))
+        # Of what ufw writes, its rules are enough: the rest is for its logging, which is off, and never changes.
+        kept = [f"{self.ufw}-{kind}-{way}" for kind in ("before", "after", "user") for way in WAYS]
+        wanted.chains = {name: wanted.chains.get(name, []) for name in kept}
         for way in WAYS:
-            wanted.chains.setdefault(f"{self.ufw}-before-{way}", []).append(f"-j {self.ufw}-user-{way}")
+            wanted.chains[f"{self.ufw}-before-{way}"].append(f"-j {self.ufw}-user-{way}")
         return wanted
 
     def loaded(self) -> Filter | None:
@@ -75,6 +82,16 @@ class Family:
 
 
 FAMILIES = (Family("iptables", "ufw", ""), Family("ip6tables", "ufw6", "6"))
+
+
+def canonical(line: str) -> str:
+    """A rule as ufw writes it, in the words in which `iptables -S` gives it back."""
+    match = re.fullmatch(r"(-A ufw6?-user-\w+) -p (tcp|udp) --dport (\d+)(?: -s (\S+))? -j ACCEPT", line)
+    if match is None:
+        return line
+    chain, proto, port, source = match.groups()
+    come_from = f"-s {ipaddress.ip_network(source)} " if source else ""
+    return f"{chain} {come_from}-p {proto} -m {proto} --dport {port} -j ACCEPT"
 
 
 def differing(wanted: Filter, loaded: Filter) -> list[str]:
