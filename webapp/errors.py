@@ -32,9 +32,9 @@ _KNOWN = frozenset(int(status) for status in HTTPStatus)
 class MoorageError(Failure):
     """What a client is told: an HTTP status, a code that programs read, a message that people read, details."""
 
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "INTERNAL_ERROR"
-    message: ClassVar[str] = "Something went wrong here. The request id finds it in the log."
+    status: int = 500
+    code: str = "INTERNAL_ERROR"
+    message: str = "Something went wrong here. The request id finds it in the log."
 
     def __init__(self, message: str | None = None, *, details: Any = None) -> None:
         super().__init__(message or self.message)
@@ -100,9 +100,9 @@ class HttpError(MoorageError):
     }
 
     def __init__(self, raised: HTTPException) -> None:
-        self.status = raised.code or 500  # type: ignore[misc]  # the one error whose status is its cause's
+        self.status = raised.code or 500
         name = HTTPStatus(self.status).name if self.status in _KNOWN else "HTTP_ERROR"
-        self.code, message = self.CODES.get(self.status, (name, raised.description or name))  # type: ignore[misc]
+        self.code, message = self.CODES.get(self.status, (name, raised.description or name))
         super().__init__(message)
         self._allow = raised.valid_methods if isinstance(raised, MethodNotAllowed) else None
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class Failure(Exception):
     """Raised with words that say what happened, what it means, and what to do next. They hold no secret."""
 
-    code: ClassVar[str] = "FAILED"
+    code: str = "FAILED"

@@ -57,6 +57,9 @@ class Secret:
     def __len__(self) -> int:
         return len(self._value)
 
+    def __deepcopy__(self, _memo: object) -> Secret:
+        return self  # it cannot change, and dataclasses.asdict copies deeply
+
     def __reduce__(self) -> str:
         raise TypeError("a Secret is not pickled: it would be readable wherever the pickle lands")
 
