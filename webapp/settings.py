@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, ClassVar, Self, get_type_hints
+from typing import Annotated, Self, get_type_hints
 
 from webapp import variables as v
 from webapp.failures import Failure
@@ -30,7 +30,7 @@ _SETUP = _ON_HOST + "; given to `moorage setup` alone"
 class SettingsError(Failure):
     """The environment cannot be used. `problems` are lines that each name a variable and what it should be."""
 
-    code: ClassVar[str] = "SETTINGS_INVALID"
+    code = "SETTINGS_INVALID"
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))

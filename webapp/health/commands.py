@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-from typing import ClassVar
 
 import click
 
@@ -15,7 +14,7 @@ TIMEOUT_SECONDS = 4
 
 
 class Unhealthy(Failure):
-    code: ClassVar[str] = "UNHEALTHY"
+    code = "UNHEALTHY"
 
 
 @click.command()
