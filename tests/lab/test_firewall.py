@@ -16,7 +16,9 @@ IMAGE = """
 docker image inspect lab-python >/dev/null 2>&1 || tar -C / -c bin lib lib64 usr/bin/python3* usr/lib/python3* \
     usr/lib/x86_64-linux-gnu usr/lib64 | docker import - lab-python >/dev/null
 """
-SERVE = "docker run -d --restart always --name lab-{port} -p {port}:8000 lab-python /usr/bin/python3 -m http.server 8000"
+SERVE = (
+    "docker run -d --restart always --name lab-{port} -p {port}:8000 lab-python /usr/bin/python3 -m http.server 8000"
+)
 
 
 @pytest.fixture(scope="module")
@@ -159,13 +161,11 @@ LOGGED = (
 )
 
 
-def test_who_is_refused_too_often_is_banned_from_the_containers(
-    lab: Lab, publishing: Host, outsider: Host
-) -> None:
+def test_who_is_refused_too_often_is_banned_from_the_containers(lab: Lab, publishing: Host, outsider: Host) -> None:
     log, innocent = "/var/log/lab-access.json", "192.0.2.7"
     succeeded(ansible(lab, "provision", "-e", f"firewall_access_log={log}", "-e", "firewall_access_tries=10"))
     # The second wants the first banned, by what it asks for.
-    injected = '\\"remote_ip\\":\\"%s\\",\\"status\\":401,' % innocent
+    injected = rf"\"remote_ip\":\"{innocent}\",\"status\":401,"
     now, guilty = time.time(), outsider.bridge_address
     lines = [LOGGED % (now, guilty, guilty, injected, 401) for _ in range(12)]
     lines += [LOGGED % (now, innocent, innocent, injected, 200) for _ in range(12)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.lab import Host, Lab
 from tests.lab.playbook import ansible, succeeded
 

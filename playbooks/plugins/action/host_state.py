@@ -66,9 +66,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"{where}: `vars` are for a template, and it has none")
         if "template" in entry:
             template = entry.pop("template")
-            entry["content"] = self._render(
-                where, template, str(entry.get("path")), {**task_vars, **variables}
-            )
+            entry["content"] = self._render(where, template, str(entry.get("path")), {**task_vars, **variables})
         elif "src" in entry:
             entry.update(self._read(where, entry.pop("src")))
         return entry

@@ -97,7 +97,7 @@ ARGUMENTS = {
 
 class Module(AnsibleModule):
     def _log_invocation(self) -> None:
-        """Say nothing: the arguments are whole files, secrets among them, and the host's journal is no place for them."""
+        """Say nothing: the arguments are whole files, with secrets, and the host's journal is no place for them."""
 
 
 def main() -> None:

@@ -60,9 +60,7 @@ class Family:
 
     def host(self) -> Filter:
         """The host's own chains as the files have them, with the jumps that ufw itself adds when it loads them."""
-        text = "".join(
-            (UFW / f"{kind}{self.suffix}.rules").read_text() for kind in ("before", "after", "user")
-        )
+        text = "".join((UFW / f"{kind}{self.suffix}.rules").read_text() for kind in ("before", "after", "user"))
         wanted = Filter.parse("\n".join(canonical(line) for line in text.splitlines()))
         # Of what ufw writes, its rules are enough: the rest is for its logging, which is off, and never changes.
         kept = [f"{self.ufw}-{kind}-{way}" for kind in ("before", "after", "user") for way in WAYS]
@@ -95,9 +93,7 @@ def canonical(line: str) -> str:
 
 
 def differing(wanted: Filter, loaded: Filter) -> list[str]:
-    return [
-        f"chain {name} differs" for name, rules in wanted.chains.items() if loaded.chains.get(name) != rules
-    ]
+    return [f"chain {name} differs" for name, rules in wanted.chains.items() if loaded.chains.get(name) != rules]
 
 
 def published_faults(loaded: Filter, wanted: Filter) -> list[str]:
@@ -127,7 +123,7 @@ def foreign(rules: list[str]) -> list[str]:
 
 def bans(rule: str) -> bool:
     """Whether a rule is fail2ban's jump: it goes before ours, and only ever closes more."""
-    return rule.split(" -j ")[-1].removeprefix("-j ").startswith("f2b-")
+    return rule.rsplit(" -j ", 1)[-1].removeprefix("-j ").startswith("f2b-")
 
 
 def published_repair(loaded: Filter, wanted: Filter) -> list[str]:
@@ -202,7 +198,7 @@ VERBS: dict[str, Callable[[Family], None]] = {"check": lambda family: None, "app
 
 def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in VERBS:
-        print(__doc__, file=sys.stderr)
+        sys.stderr.write(__doc__ or "")
         return 2
     try:
         for family in FAMILIES:
@@ -211,10 +207,8 @@ def main(arguments: list[str]) -> int:
     except FileNotFoundError as error:
         found = [f"{error.filename} is missing: run provision.yml"]
     except subprocess.CalledProcessError as error:
-        found = [
-            f"`{' '.join(error.cmd)}` exited {error.returncode}: {error.stderr.strip() or error.stdout.strip()}"
-        ]
-    print("\n".join(found), end="\n" if found else "", file=sys.stderr)
+        found = [f"`{' '.join(error.cmd)}` exited {error.returncode}: {error.stderr.strip() or error.stdout.strip()}"]
+    sys.stderr.writelines(f"{fault}\n" for fault in found)
     return 1 if found else 0
 
 

@@ -86,7 +86,7 @@ class Bench:
         found = {}
         for path in sorted(self.root.rglob("*")):
             kind = "link" if path.is_symlink() else "directory" if path.is_dir() else "file"
-            content = os.readlink(path).encode() if kind == "link" else path.read_bytes() if kind == "file" else b""
+            content = str(path.readlink()).encode() if kind == "link" else path.read_bytes() if kind == "file" else b""
             found[str(path.relative_to(self.root))] = (kind, path.lstat().st_mode & 0o7777, content)
         return found
 

@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 
 from tests.roles.host_state.conftest import Bench
+
 from ansible.module_utils.host_state.fields import BadEntry  # isort: skip (importable after conftest)
 
 GOOD = {"path": "good", "content": "x"}
 CASES: dict[str, tuple[dict[str, Any], str]] = {
-    "a number for a mode": ({"files": [GOOD, {"path": "x", "content": "", "mode": 420}]}, r'files\[1\] \(x\) mode.*"0644"'),
+    "a number for a mode": (
+        {"files": [GOOD, {"path": "x", "content": "", "mode": 420}]},
+        r'files\[1\] \(x\) mode.*"0644"',
+    ),
     "no path": ({"files": [GOOD, {"content": ""}]}, r"files\[1\]: needs a `path`"),
     "an unknown word": ({"files": [{**GOOD, "contents": ""}]}, r"files\[0\]: does not know `contents`; it knows"),
     "a way up": ({"files": [{"path": "../x", "content": ""}]}, r"must not contain '\.\.'"),
@@ -28,7 +32,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "a relative path without a root": ({"root": None, "files": [GOOD]}, "is relative"),
     "a package's strange name": ({"packages": ["vim; rm -rf /"]}, "not the name of a Debian package"),
     "a user's strange name": ({"users": [{"name": "Deploy"}]}, "not a name for a Linux user"),
-    "a private key": ({"users": [{"name": "d", "authorized_keys": ["-----BEGIN"]}]}, r"users\[0\] \(d\) authorized_keys"),
+    "a private key": (
+        {"users": [{"name": "d", "authorized_keys": ["-----BEGIN"]}]},
+        r"users\[0\] \(d\) authorized_keys",
+    ),
     "a command with no reason": ({"commands": [{"run": ["true"]}]}, "would run every time"),
     "yaml's on": ({"commands": [{"run": ["true"], True: ["x"]}]}, "run_on"),
     "a unit without a suffix": ({"units": [{"name": "ssh"}]}, r"units\[0\] \(ssh\) name.*ssh\.service"),

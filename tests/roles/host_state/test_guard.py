@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.roles.host_state.conftest import Bench
+
 from ansible.module_utils.host_state.change import StateError  # isort: skip (importable after conftest)
 
 FILES = [{"path": "conf", "content": "new"}, {"path": "fresh", "content": "new"}]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.roles.host_state.conftest import Bench
+
 from ansible.module_utils.host_state.change import Outcome, StateError  # isort: skip (importable after conftest)
 
 Declare = Callable[..., Outcome]

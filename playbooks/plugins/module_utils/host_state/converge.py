@@ -39,9 +39,7 @@ class Convergence:
 
         # Commands may have started or stopped units.
         found = units.show(self.spec.units, self.machine) if paths and not self.check else found
-        self._apply(
-            units.plan(self.spec.units, found, due, self.machine, arriving=self.check and bool(arriving))
-        )
+        self._apply(units.plan(self.spec.units, found, due, self.machine, arriving=self.check and bool(arriving)))
         self._settle()
         return self.outcome
 

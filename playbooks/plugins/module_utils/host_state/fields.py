@@ -42,9 +42,7 @@ class Fields:
         known = sorted(names)
         unknown = sorted(set(self.raw) - set(known), key=str)
         if unknown == [True]:
-            raise BadEntry(
-                self.where, "YAML reads a bare `on` or `yes` as true; quote it, or did you mean `run_on`?"
-            )
+            raise BadEntry(self.where, "YAML reads a bare `on` or `yes` as true; quote it, or did you mean `run_on`?")
         if unknown:
             raise BadEntry(self.where, f"does not know `{unknown[0]}`; it knows {', '.join(known)}")
 

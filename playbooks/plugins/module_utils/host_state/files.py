@@ -1,4 +1,4 @@
-"""Files, folders, links and what must not be there: what differs, and each validated before the first is put in place."""
+"""Files, folders, links and what must not be there. All are validated before the first is put in place."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def validate(planned: Iterable[Planned], machine: Machine, folder: str, *, check
             continue  # it comes with a package that this run would install
         stage = Path(folder) / str(number)
         stage.mkdir(mode=0o700)
-        copy = stage / os.path.basename(entry.path)
+        copy = stage / Path(entry.path).name
         copy.write_bytes(entry.content)
         result = machine.run([part.replace("%s", str(copy)) for part in entry.validate])
         shutil.rmtree(stage)
@@ -53,11 +53,9 @@ def validate(planned: Iterable[Planned], machine: Machine, folder: str, *, check
 def _refuse_way_out(entry: FileEntry) -> None:
     if entry.confine is None:
         return
-    inside, parent = os.path.realpath(entry.confine), os.path.realpath(os.path.dirname(entry.path))
+    inside, parent = os.path.realpath(entry.confine), os.path.realpath(Path(entry.path).parent)
     if parent != inside and not parent.startswith(inside.rstrip("/") + "/"):
-        raise StateError(
-            f"{entry.where}: {os.path.dirname(entry.path)} leads out of {entry.confine} to {parent}"
-        )
+        raise StateError(f"{entry.where}: {Path(entry.path).parent} leads out of {entry.confine} to {parent}")
 
 
 def _found(path: str) -> os.stat_result | None:
@@ -72,14 +70,10 @@ def _found(path: str) -> os.stat_result | None:
 def _plan_file(entry: FileEntry, attributes: Attributes) -> Change | None:
     found = _found(entry.path)
     if found is not None and stat.S_ISDIR(found.st_mode):
-        raise StateError(
-            f"{entry.where}: {entry.path} is a folder; remove it first, or declare `state: directory`"
-        )
+        raise StateError(f"{entry.where}: {entry.path} is a folder; remove it first, or declare `state: directory`")
     regular = found is not None and stat.S_ISREG(found.st_mode)
     if entry.content is None and not regular:
-        raise StateError(
-            f"{entry.where}: {entry.path} is not there, and the entry has no content, template or src"
-        )
+        raise StateError(f"{entry.where}: {entry.path} is not there, and the entry has no content, template or src")
     before = Path(entry.path).read_bytes() if regular and entry.content is not None else None
     what = [] if regular else ["create" if found is None else "replace what is no regular file"]
     rewrite = entry.content is not None and (not regular or (before != entry.content and not entry.keep))
@@ -92,9 +86,7 @@ def _plan_file(entry: FileEntry, attributes: Attributes) -> Change | None:
     if not rewrite:
         return _change(entry, what, lambda: placing.adjust(entry.path, attributes))
     after = entry.content or b""
-    return _change(
-        entry, what, lambda: placing.write(entry.path, after, attributes), _diff(entry, what, before, after)
-    )
+    return _change(entry, what, lambda: placing.write(entry.path, after, attributes), _diff(entry, what, before, after))
 
 
 def _plan_directory(entry: FileEntry, attributes: Attributes) -> Change | None:
@@ -102,9 +94,7 @@ def _plan_directory(entry: FileEntry, attributes: Attributes) -> Change | None:
     if found is None:
         return _change(entry, ["create"], lambda: placing.make_directory(entry.path, attributes))
     if not stat.S_ISDIR(found.st_mode):
-        raise StateError(
-            f"{entry.where}: {entry.path} is there and no folder; remove it, or declare what it is"
-        )
+        raise StateError(f"{entry.where}: {entry.path} is there and no folder; remove it, or declare what it is")
     what = attributes.differences(found, entry)
     return _change(entry, what, lambda: placing.adjust(entry.path, attributes)) if what else None
 
@@ -112,11 +102,9 @@ def _plan_directory(entry: FileEntry, attributes: Attributes) -> Change | None:
 def _plan_link(entry: FileEntry, _: Attributes) -> Change | None:
     found, target = _found(entry.path), str(entry.link)
     if found is not None and stat.S_ISDIR(found.st_mode):
-        raise StateError(
-            f"{entry.where}: {entry.path} is a folder; remove it before a link can take its place"
-        )
+        raise StateError(f"{entry.where}: {entry.path} is a folder; remove it before a link can take its place")
     if found is not None and stat.S_ISLNK(found.st_mode):
-        before = os.readlink(entry.path)
+        before = os.readlink(entry.path)  # noqa: PTH115 (Path would tidy the target up)
         if before == target:
             return None
         return _change(entry, [f"link {before} -> {target}"], lambda: placing.link(entry.path, target))
@@ -133,9 +121,7 @@ def _plan_absent(entry: FileEntry, _: Attributes) -> Change | None:
 _PLANS = {"file": _plan_file, "directory": _plan_directory, "link": _plan_link, "absent": _plan_absent}
 
 
-def _change(
-    entry: FileEntry, what: list[str], apply: Callable[[], None], diff: dict[str, str] | None = None
-) -> Change:
+def _change(entry: FileEntry, what: list[str], apply: Callable[[], None], diff: dict[str, str] | None = None) -> Change:
     return Change("file", entry.path, ", ".join(what), apply, path=entry.path, diff=diff)
 
 

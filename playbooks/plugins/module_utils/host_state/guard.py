@@ -59,9 +59,7 @@ class Guard:
         for command in self.entry.save:
             done = self.machine.run(["/bin/sh", "-c", command], cwd=str(self.folder))
             if done.code != 0:
-                raise StateError(
-                    f"guard {self.entry.name}: `{command}` cannot save the present state: {done.text}"
-                )
+                raise StateError(f"guard {self.entry.name}: `{command}` cannot save the present state: {done.text}")
         restore = self.folder / "restore"
         restore.write_text(
             RESTORE.format(

@@ -56,15 +56,13 @@ class Machine:
             )
         except OSError as error:
             return Result(126, "", f"{argv[0]}: {error.strerror}")
-        return Result(
-            done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        )
+        return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
     def find(self, program: str) -> str | None:
         """Where `program` is on the path, or None."""
         if "/" in program:
             return program if os.access(program, os.X_OK) else None
-        candidates = (os.path.join(folder, program) for folder in self.path.split(":"))
+        candidates = (f"{folder}/{program}" for folder in self.path.split(":"))
         return next((c for c in candidates if os.access(c, os.X_OK)), None)
 
     def must(self, argv: Sequence[str], purpose: str) -> Result:

@@ -34,9 +34,7 @@ def plan(spec: Spec, machine: Machine) -> list[Change]:
 
 def _installed(names: tuple[str, ...], machine: Machine) -> set[str]:
     # Exits 1 when it knows nothing of one of them, and prints the others all the same.
-    query = machine.run(
-        ["dpkg-query", "-W", "-f", "${Package}\t${Architecture}\t${db:Status-Status}\n", *names]
-    )
+    query = machine.run(["dpkg-query", "-W", "-f", "${Package}\t${Architecture}\t${db:Status-Status}\n", *names])
     rows = (line.split("\t") for line in query.out.splitlines())
     found = {(package, architecture) for package, architecture, status in rows if status == "installed"}
     return {p for p, _ in found} | {f"{p}:{a}" for p, a in found}
@@ -52,16 +50,12 @@ def _install(names: list[str], machine: Machine) -> None:
 
 
 def _update(machine: Machine) -> None:
-    machine.must(
-        ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", "update"], "the package lists cannot be fetched"
-    )
+    machine.must(["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", "update"], "the package lists cannot be fetched")
 
 
 def _lists_age() -> float:
     try:
-        newest = max(
-            e.stat().st_mtime for e in os.scandir(LISTS) if e.name.endswith(("Packages", "InRelease", "lz4"))
-        )
+        newest = max(e.stat().st_mtime for e in os.scandir(LISTS) if e.name.endswith(("Packages", "InRelease", "lz4")))
     except (OSError, ValueError):
         return float("inf")
     return time.time() - newest

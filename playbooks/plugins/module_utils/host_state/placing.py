@@ -6,41 +6,38 @@ import contextlib
 import errno
 import os
 import shutil
-import stat
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 from ansible.module_utils.host_state.attributes import Attributes
 
 
 def write(path: str, content: bytes, attributes: Attributes) -> None:
     """Replace `path`, or whatever link stands there, by a regular file with `content`."""
-    with _draft(path) as draft:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW), "wb") as file:
-            file.write(content)
-            file.flush()
-            attributes.put_on(file.fileno())
-            os.fsync(file.fileno())
+    with _draft(Path(path)) as draft:
+        _fill(draft, content, attributes)
         try:
-            _rename(draft, path)
+            _rename(draft, Path(path))
         except OSError as error:
             # A mount point (/etc/hosts in a container) can only be written into.
             if error.errno not in (errno.EBUSY, errno.EXDEV):
                 raise
-            _write_into(path, content, attributes)
+            _fill(Path(path), content, attributes)
 
 
 def link(path: str, target: str) -> None:
     """Make `path` a symbolic link to `target`, over whatever file or link was there."""
-    with _draft(path) as draft:
-        os.unlink(draft)
-        os.symlink(target, draft)
-        _rename(draft, path)
+    with _draft(Path(path)) as draft:
+        draft.unlink()
+        draft.symlink_to(target)
+        _rename(draft, Path(path))
 
 
 def make_directory(path: str, attributes: Attributes) -> None:
     """Make the folder, and those above it that are missing (root's, 0755)."""
-    _make_parents(path)
-    os.mkdir(path, 0o700)
+    _make_parents(Path(path))
+    Path(path).mkdir(mode=0o700)
     adjust(path, attributes)
 
 
@@ -55,48 +52,44 @@ def adjust(path: str, attributes: Attributes) -> None:
 
 def remove(path: str) -> None:
     """Remove a file, a link (not its target) or a folder with all that is in it."""
-    if stat.S_ISDIR(os.lstat(path).st_mode):
+    if Path(path).is_dir() and not Path(path).is_symlink():
         shutil.rmtree(path)
     else:
-        os.unlink(path)
+        Path(path).unlink()
 
 
 @contextlib.contextmanager
-def _draft(path: str):
+def _draft(path: Path) -> Iterator[Path]:
     """A file beside `path` to become it. The leading dot and the suffix keep it out of every *.conf include."""
     _make_parents(path)
-    descriptor, draft = tempfile.mkstemp(
-        dir=os.path.dirname(path), prefix=f".{os.path.basename(path)[:200]}.", suffix=".new"
-    )
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:200]}.", suffix=".new")
     os.close(descriptor)
     try:
-        yield draft
+        yield Path(name)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(draft)
+        Path(name).unlink(missing_ok=True)
 
 
-def _make_parents(path: str) -> None:
-    parent = os.path.dirname(path)
-    if not os.path.isdir(parent):
-        _make_parents(parent)
-        os.mkdir(parent, 0o755)
-        os.chmod(parent, 0o755)  # whatever the umask
+def _make_parents(path: Path) -> None:
+    if not path.parent.is_dir():
+        _make_parents(path.parent)
+        path.parent.mkdir()
+        path.parent.chmod(0o755)  # whatever the umask
 
 
-def _rename(draft: str, path: str) -> None:
-    os.replace(draft, path)
+def _fill(path: Path, content: bytes, attributes: Attributes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW), "wb") as file:
+        attributes.put_on(file.fileno())
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rename(draft: Path, path: Path) -> None:
+    draft.replace(path)
     # The name itself must survive a crash as well as the content.
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _write_into(path: str, content: bytes, attributes: Attributes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-        attributes.put_on(file.fileno())

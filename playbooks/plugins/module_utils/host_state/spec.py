@@ -106,10 +106,8 @@ class _Defaults:
         if path.startswith("/"):
             return path
         if self.root is None:
-            raise BadEntry(
-                where, f"{path!r} is relative: give an absolute path, or the task a `root: /some/folder`"
-            )
-        return os.path.join(self.root, path)
+            raise BadEntry(where, f"{path!r} is relative: give an absolute path, or the task a `root: /some/folder`")
+        return f"{self.root.rstrip('/')}/{path}"
 
     def patterns(self, entry: Fields, name: str) -> tuple[str, ...]:
         return tuple(self.absolute(p, f"{entry.where} {name}") for p in entry.words(name))
@@ -164,22 +162,20 @@ def _mode(entry: Fields, name: str, default: str | None) -> Any:
     if value is None:
         return None
     if not isinstance(value, str) or not MODE.fullmatch(value):
-        raise BadEntry(
-            f"{entry.where} {name}", f'must be an octal text in quotes such as "0644", but is {value!r}'
-        )
+        raise BadEntry(f"{entry.where} {name}", f'must be an octal text in quotes such as "0644", but is {value!r}')
     return int(value, 8)
 
 
 def _file(entry: Fields, defaults: _Defaults) -> FileEntry:
-    entry.allow("path state content content_b64 link mode owner group validate keep no_diff".split())
+    entry.allow(
+        ["path", "state", "content", "content_b64", "link", "mode", "owner", "group", "validate", "keep", "no_diff"]
+    )
     path = entry.text("path")
     entry = entry.named(path)
     absolute = defaults.absolute(path, f"{entry.where} path").rstrip("/") or "/"
     content = _content(entry)
     link = entry.optional("link")
-    state = entry.choice(
-        "state", ("file", "directory", "link", "absent"), "link" if link is not None else "file"
-    )
+    state = entry.choice("state", ("file", "directory", "link", "absent"), "link" if link is not None else "file")
     if (state == "link") != (link is not None):
         raise BadEntry(entry.where, "`link: /target` and `state: link` belong together")
     if content is not None and state != "file":
@@ -189,20 +185,14 @@ def _file(entry: Fields, defaults: _Defaults) -> FileEntry:
     mode = _mode(entry, "mode", None)
     validate = entry.command("validate")
     if validate and not any("%s" in word for word in validate):
-        raise BadEntry(
-            f"{entry.where} validate", 'must hold %s where the file\'s name goes, such as "visudo -cf %s"'
-        )
+        raise BadEntry(f"{entry.where} validate", 'must hold %s where the file\'s name goes, such as "visudo -cf %s"')
     return FileEntry(
         where=entry.where,
         path=os.path.normpath(absolute),
         state=state,
         content=content,
         link=link,
-        mode=mode
-        if mode is not None
-        else _searchable(defaults.mode)
-        if state == "directory"
-        else defaults.mode,
+        mode=mode if mode is not None else _searchable(defaults.mode) if state == "directory" else defaults.mode,
         owner=entry.text("owner", defaults.owner),
         group=entry.text("group", defaults.group),
         validate=validate,
@@ -222,14 +212,12 @@ def _content(entry: Fields) -> bytes | None:
         return base64.b64decode(entry.text("content_b64"))
     content = entry.raw.get("content")
     if content is not None and not isinstance(content, str):
-        raise BadEntry(
-            f"{entry.where} content", f"must be a text, but is a {type(content).__name__}; use to_json?"
-        )
+        raise BadEntry(f"{entry.where} content", f"must be a text, but is a {type(content).__name__}; use to_json?")
     return None if content is None else content.encode()
 
 
 def _user(entry: Fields) -> UserEntry:
-    entry.allow("name state groups shell home uid system authorized_keys".split())
+    entry.allow(["name", "state", "groups", "shell", "home", "uid", "system", "authorized_keys"])
     name = entry.text("name")
     entry = entry.named(name)
     for word in (name, *entry.words("groups")):
@@ -264,20 +252,16 @@ def _command(entry: Fields, defaults: _Defaults) -> CommandEntry:
     if not run:
         raise BadEntry(f"{entry.where} run", "must be the command as a list, such as [ufw, reload]")
     if not run_on and not unless:
-        raise BadEntry(
-            entry.where, "needs `run_on` (paths) or `unless` (a command), or it would run every time"
-        )
+        raise BadEntry(entry.where, "needs `run_on` (paths) or `unless` (a command), or it would run every time")
     return CommandEntry(f"{entry.where} `{shlex.join(run)}`", run, run_on, unless)
 
 
 def _unit(entry: Fields, defaults: _Defaults) -> UnitEntry:
-    entry.allow("name state enabled masked restart_on reload_on".split())
+    entry.allow(["name", "state", "enabled", "masked", "restart_on", "reload_on"])
     name = entry.text("name")
     entry = entry.named(name)
     if not UNIT.fullmatch(name):
-        raise BadEntry(
-            f"{entry.where} name", f"must be a unit with its suffix such as ssh.service, but is {name!r}"
-        )
+        raise BadEntry(f"{entry.where} name", f"must be a unit with its suffix such as ssh.service, but is {name!r}")
     return UnitEntry(
         where=entry.where,
         name=name,
@@ -296,6 +280,4 @@ def _guard(raw: Any) -> GuardEntry | None:
     entry.allow(["name", "save", "undo", "seconds"])
     if not NAME.fullmatch(entry.text("name")):
         raise BadEntry("guard name", "must be a short name such as `ssh`")
-    return GuardEntry(
-        entry.text("name"), entry.words("save"), entry.words("undo"), int(entry.raw.get("seconds") or 90)
-    )
+    return GuardEntry(entry.text("name"), entry.words("save"), entry.words("undo"), int(entry.raw.get("seconds") or 90))

@@ -40,19 +40,13 @@ def show(entries: Sequence[UnitEntry], machine: Machine) -> list[dict[str, str]]
         ["systemctl", "show", "--property", ",".join(PROPERTIES), "--", *(e.name for e in entries)],
         "the state of the units cannot be read; is systemd running",
     )
-    blocks = [
-        dict(line.partition("=")[::2] for line in b.splitlines()) for b in result.out.strip().split("\n\n")
-    ]
+    blocks = [dict(line.partition("=")[::2] for line in b.splitlines()) for b in result.out.strip().split("\n\n")]
     if len(blocks) != len(entries):
-        raise StateError(
-            f"systemctl told of {len(blocks)} units, {len(entries)} were asked for: {result.out[:500]}"
-        )
+        raise StateError(f"systemctl told of {len(blocks)} units, {len(entries)} were asked for: {result.out[:500]}")
     return blocks
 
 
-def plan_manager_reload(
-    found: Sequence[dict[str, str]], due: frozenset[str], machine: Machine
-) -> list[Change]:
+def plan_manager_reload(found: Sequence[dict[str, str]], due: frozenset[str], machine: Machine) -> list[Change]:
     """systemd reads its unit files anew when one has changed, now or in a run that did not finish."""
     if RELOAD_MANAGER not in due and all(f.get("NeedDaemonReload") != "yes" for f in found):
         return []
@@ -83,9 +77,7 @@ def _verbs(entry: UnitEntry, unit: dict[str, str], due: frozenset[str], arriving
     active = unit["ActiveState"] in ACTIVE or arriving
     enabled = unit["UnitFileState"] in ENABLED or arriving
     if entry.masked:
-        return (["stop"] if active and not arriving else []) + (
-            ["mask"] if unit["LoadState"] != "masked" else []
-        )
+        return (["stop"] if active and not arriving else []) + (["mask"] if unit["LoadState"] != "masked" else [])
     verbs = ["unmask"] if unit["LoadState"] == "masked" else []
     if entry.enabled is True and not enabled:
         verbs.append("enable")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import grp
-import os
 import pwd
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,7 @@ def plan(spec: Spec, machine: Machine) -> list[Change]:
             for group in user.groups:
                 if group not in known:
                     known.add(group)
-                    changes.append(
-                        _change("group", group, "create", ["groupadd", "--system", group], machine)
-                    )
+                    changes.append(_change("group", group, "create", ["groupadd", "--system", group], machine))
         changes += _plan_user(user, machine)
     return changes
 
@@ -36,15 +33,11 @@ def key_files(spec: Spec) -> tuple[FileEntry, ...]:
         if user.state == "absent" or user.authorized_keys is None:
             continue
         home = _passwd(user.name).home if _passwd(user.name) else user.home
-        folder = os.path.join(home, ".ssh")
+        folder = f"{home}/.ssh"
         content = "".join(f"{key}\n" for key in user.authorized_keys).encode()
         own = {"where": user.where, "owner": user.name, "group": _group(user.name), "confine": home}
         entries.append(FileEntry(path=folder, state="directory", mode=0o700, **own))
-        entries.append(
-            FileEntry(
-                path=os.path.join(folder, "authorized_keys"), state="file", content=content, mode=0o600, **own
-            )
-        )
+        entries.append(FileEntry(path=f"{folder}/authorized_keys", state="file", content=content, mode=0o600, **own))
     return tuple(entries)
 
 
@@ -92,11 +85,7 @@ def _plan_user(user: UserEntry, machine: Machine) -> list[Change]:
     if not _locked(user.name):
         options.append("--lock")
         what.append("lock the password")
-    return (
-        [_change("user", user.name, ", ".join(what), ["usermod", *options, user.name], machine)]
-        if what
-        else []
-    )
+    return [_change("user", user.name, ", ".join(what), ["usermod", *options, user.name], machine)] if what else []
 
 
 def _useradd(user: UserEntry) -> list[str]:
