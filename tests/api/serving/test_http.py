@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import signal
 import threading
 import time
@@ -38,8 +40,6 @@ def test_a_request_that_runs_is_finished_after_sigterm_and_new_ones_are_refused(
 
 @KINDS
 def test_an_idle_connection_does_not_hold_up_a_stop(serve: Serve, process: str) -> None:
-    import http.client
-
     served = serve(process)
     connection = http.client.HTTPConnection("127.0.0.1", served.port)
     connection.request("GET", LIVE)
@@ -67,6 +67,22 @@ def test_it_stays_alive_while_the_database_says_nothing(
         assert [one.result()[0] for one in waiting] == [503] * 4
     relays[0].resume()
     assert served.get(READY)[0] == 200
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("headers", "code"), [({}, "MISSING_BEARER_TOKEN"), ({"Authorization": "Bearer unknown"}, "TOKEN_INVALID")]
+)
+def test_the_upgrade_of_an_unknown_agent_is_refused_on_the_wire(
+    serve: Serve, process: str, headers: dict[str, str], code: str
+) -> None:
+    served = serve(process)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    connection.request("GET", "/api/v1/agents/ws", headers=upgrade | {"Sec-WebSocket-Key": "a" * 22 + "=="} | headers)
+    answer = connection.getresponse()
+    assert answer.status == 401 and json.loads(answer.read())["error"]["code"] == code
+    connection.close()
 
 
 def test_several_workers_count_together(serve: Serve) -> None:
