@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from tests.roles.conftest import ROOT
+from tests.rendering import ROOT
 
 PLACE = ROOT / "roles/firewall"
 
@@ -140,7 +140,7 @@ def test_ufws_files_are_whole_and_name_the_ports(render: Callable[..., Any], fam
     allow = [{"port": 22, "proto": "tcp"}]
     # The templar of this test knows no filter of ours: what it makes of the rules is tested above.
     text = template.read_text().replace("firewall_allow | ufw_rules(family)", "rules")
-    from tests.roles.conftest import load
+    from tests.rendering import load
 
     made = render(text, ufw=ufw, family=family, rules=load("filter", "firewall").ufw_rules(allow, family))
     assert text.count("*filter") == made.count("COMMIT") == 1
