@@ -22,4 +22,4 @@ def up(port: int | None) -> None:
 @port_option
 def dev(port: int | None) -> None:
     """Like `up`, started anew whenever the code changes, with the example frontend beside it."""
-    Supervisor(LOCAL_STATE, port or chosen_port(), click.echo).run(beside=beside.beside)
+    Supervisor(LOCAL_STATE, port or chosen_port(), click.echo, forgiving=True).run(beside=beside.beside)

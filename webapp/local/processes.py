@@ -38,6 +38,8 @@ class Child:
         except subprocess.TimeoutExpired:
             _signal_group(self.popen.pid, signal.SIGKILL)
             self.popen.wait()
+        # What it had started itself and not taken along (npm leaves its servers behind).
+        _signal_group(self.popen.pid, signal.SIGTERM)
 
     def last_words(self, lines: int = 15) -> str:
         if self.log is None or not self.log.exists():

@@ -23,6 +23,8 @@ from webapp.redaction import Secret
 # What runs may finish; the HTTP process and the worker have 30 s of their own.
 STOP_SECONDS = 31
 HEALTHY_SECONDS = 30
+# The processes of the control plane itself.
+OURS = ("sockets", "worker")
 
 
 class Stopped(Exception):
@@ -38,6 +40,8 @@ class Supervisor:
     say: Callable[[str], None]
     stop: threading.Event = field(default_factory=threading.Event)
     restart: threading.Event = field(default_factory=threading.Event)
+    # In `dev` a half-typed file ends the control plane, and the next change starts it again.
+    forgiving: bool = False
     children: list[Child] = field(default_factory=list)
 
     def run(self, *, beside: Callable[[Supervisor, ExitStack], None] = lambda _supervisor, _stack: None) -> None:
@@ -110,7 +114,8 @@ class Supervisor:
             raise LocalFailure("`moorage setup` failed; its own words stand above.")
 
     def _start_processes(self, local: environment.LocalEnvironment) -> None:
-        for name, command in (("sockets", ("sockets", "--host", LOOPBACK)), ("worker", ("worker",))):
+        # The sockets process answers all of HTTP too, so one port does for both.
+        for name, command in zip(OURS, (("sockets", "--host", LOOPBACK), ("worker",)), strict=True):
             self.children.append(start(name, _moorage("serve", *command), record=self.record, environment=local.values))
         self._local = local
 
@@ -121,14 +126,19 @@ class Supervisor:
             if self.restart.is_set():
                 self.restart.clear()
                 self.say("Something changed: starting the control plane anew …")
-                for child in [child for child in self.children if child.name in ("sockets", "worker")]:
+                for child in [child for child in self.children if child.name in OURS]:
                     child.stop(STOP_SECONDS)
                     self._forget(child)
                 self._start_processes(self._local)
 
     def _still_alive(self, but: Child | None = None) -> None:
-        for child in self.children:
-            if child is not but and not child.alive():
+        for child in self.children[:]:
+            if child is but or child.alive():
+                continue
+            if self.forgiving and child.name in OURS:
+                self.say(f"{child.name} ended (exit {child.popen.returncode}); the next change starts it again.")
+                self._forget(child)
+            else:
                 raise LocalFailure(
                     f"{child.name} ended by itself (exit {child.popen.returncode}). {child.last_words()}".strip()
                 )
