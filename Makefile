@@ -57,8 +57,7 @@ releases: ## The releases of a host, the last ten: INVENTORY=…
 secret: ## Puts a secret into a host's .env, from a prompt or standard input: NAME=… INVENTORY=…
 	@.ci/venv full
 	@if [ -t 0 ]; then $(ANSIBLE) playbooks/set_secret.yml -e name=$(NAME); else \
-	  python -c 'import json,sys; print(json.dumps({"secret_value": sys.stdin.read().rstrip("\n")}))' | \
-	  $(ANSIBLE) playbooks/set_secret.yml -e name=$(NAME) -e @/dev/stdin; fi
+	  SECRET_VALUE="$$(cat)" $(ANSIBLE) playbooks/set_secret.yml -e name=$(NAME) </dev/null; fi
 
 lint: ## All linters
 	@.ci/venv full

@@ -11,7 +11,6 @@ from tests.lab import Host, Lab, Shape
 from tests.lab.playbook import ansible, succeeded
 from tests.lab.web import Client
 
-
 DOMAIN = "old.moorage.test"
 NAMES = tuple(f"{name}.{DOMAIN}" for name in ("app", "api", "s3"))
 

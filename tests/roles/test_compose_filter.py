@@ -40,8 +40,31 @@ UNITS = {
 
 
 def release(active="blue", image=A):
-    unit = {"active": active, "images": {active: f"r/controlplane@{image}"}}
-    return {"units": {"controlplane": unit, "cache": {"active": "blue", "images": {"blue": f"r/cache@{A}"}}}}
+    definitions = {unit: {"services": definition["services"], "jobs": {}} for unit, definition in UNITS.items()}
+    unit = {
+        "active": active,
+        "images": {active: f"r/controlplane@{image}"},
+        "definitions": {active: definitions["controlplane"]},
+    }
+    cache = {"active": "blue", "images": {"blue": f"r/cache@{A}"}, "definitions": {"blue": definitions["cache"]}}
+    return {"units": {"controlplane": unit, "cache": cache}}
+
+
+def test_a_unit_whose_definition_changed_is_due_with_the_digest_it_has(compose):
+    units = {**UNITS, "controlplane": {**UNITS["controlplane"], "services": {"api": {"mem_limit": "1g"}, "worker": {}}}}
+    assert compose.due_units(units, release(), "", {"r/cache:7": f"r/cache@{A}"}) == {
+        "controlplane": f"r/controlplane@{A}"
+    }
+
+
+def test_a_slot_is_made_from_its_own_definition(compose):
+    units = {"shop": {"image": "r/shop", "services": {"shop": {"mem_limit": "1g"}}}}
+    old = {"services": {"shop": {"mem_limit": "64m"}}, "jobs": {}}
+    state = {"active": "blue", "images": {"blue": f"r/shop@{A}", "green": f"r/shop@{A}"}, "definitions": {"blue": old}}
+    options = {"project": "p", "pins": {}, "networks": {}}
+    services = compose.compose_document({}, units, {"units": {"shop": state}}, options)["services"]
+    assert services["shop-blue"]["mem_limit"] == "64m"
+    assert services["shop-green"]["mem_limit"] == "1g"
 
 
 @pytest.mark.parametrize(

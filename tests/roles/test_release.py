@@ -12,8 +12,29 @@ def planner(plugin):
     return plugin("modules", "release_plan")
 
 
+D = {"services": {"shop": {"mem_limit": "64m"}}, "jobs": {}}
+
+
 def state(active, **images):
-    return {"units": {"shop": {"active": active, "images": {k: f"r/shop@{v}" for k, v in images.items()}, "tags": {}}}}
+    references = {slot: f"r/shop@{digest}" for slot, digest in images.items()}
+    return {
+        "units": {"shop": {"active": active, "images": references, "tags": {active: "t0"}, "definitions": {active: D}}}
+    }
+
+
+def test_another_configuration_of_the_same_image_goes_into_the_free_slot_under_its_own_tag(planner):
+    other = {"services": {"shop": {"mem_limit": "128m"}}, "jobs": {}}
+    changes = planner.plan({"shop": f"r/shop@{A}"}, {}, "", state("blue", blue=A), {"shop": other})
+    assert changes["shop"] == {
+        "from": f"r/shop@{A}",
+        "to": f"r/shop@{A}",
+        "slot": "green",
+        "previous": "blue",
+        "tag": "t0",
+        "definition": other,
+    }
+    _, after = planner.planned_release(state("blue", blue=A), changes)
+    assert after["units"]["shop"]["definitions"] == {"blue": D, "green": other}
 
 
 @pytest.mark.parametrize(
@@ -26,13 +47,13 @@ def state(active, **images):
     ],
 )
 def test_the_free_slot_takes_what_is_new(planner, release, digest, slot):
-    changes = planner.plan({"shop": "r/shop"}, {"shop": digest}, "t", release)
+    changes = planner.plan({"shop": "r/shop"}, {"shop": digest}, "t", release, {"shop": D})
     assert (changes["shop"]["slot"] if changes else None) == slot
 
 
 def test_both_slots_have_images_until_the_switch_and_after_it(planner):
     before = state("blue", blue=A)
-    changes = planner.plan({"shop": "r/shop"}, {"shop": B}, "t2", before)
+    changes = planner.plan({"shop": "r/shop"}, {"shop": B}, "t2", before, {"shop": D})
     both, after = planner.planned_release(before, changes)
     assert both["units"]["shop"]["active"] == "blue"
     assert after["units"]["shop"]["active"] == "green"
@@ -48,7 +69,7 @@ def test_both_slots_have_images_until_the_switch_and_after_it(planner):
 
 
 def test_a_first_release_has_nothing_active_until_the_switch(planner):
-    changes = planner.plan({"shop": "r/shop"}, {"shop": A}, "t", {"units": {}})
+    changes = planner.plan({"shop": "r/shop"}, {"shop": A}, "t", {"units": {}}, {"shop": D})
     both, after = planner.planned_release({"units": {}}, changes)
     assert both["units"]["shop"]["active"] == ""
     assert after["units"]["shop"]["active"] == "blue"

@@ -115,6 +115,12 @@ def test_caddy_itself_accepts_the_configuration(caddyfile, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+def test_every_site_limits_the_size_of_a_request(caddyfile):
+    assert caddyfile.count("max_size 2MB") == 1
+    assert caddyfile.count("max_size 10MB") == 1
+    assert caddyfile.count("max_size 5GB") == 1
+
+
 def test_metrics_and_the_stores_administration_are_closed(caddyfile):
     assert caddyfile.count("@closed path /metrics\n") == 2
     assert "@closed path /admin /admin/* /swift/*" in caddyfile

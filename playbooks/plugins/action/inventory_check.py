@@ -41,10 +41,17 @@ class ActionModule(ActionBase):
         faults: list[Fault] = []
         for role in self._task.args["roles"]:
             faults += self._faults_of(role, task_vars)
+        faults = self._causes(faults, task_vars)
         if faults:
             group = self._task.args.get("group", "moorage")
             result.update(failed=True, msg=report(faults, self._inventory(task_vars), group))
         return result
+
+    def _causes(self, faults: list[Fault], task_vars: dict[str, Any]) -> list[Fault]:
+        """Without the faults of wired variables, where there are others: they only repeat what those say."""
+        folder = Path(task_vars.get("playbook_dir", "")) / "group_vars" / "all"
+        wired = {name for path in folder.glob("*.yml") for name in yaml.safe_load(path.read_text()) or {}}
+        return [fault for fault in faults if fault.variable not in wired] or faults
 
     def _inventory(self, task_vars: dict[str, Any]) -> str:
         folder = Path(task_vars.get("inventory_dir") or "inventories/NAME")
@@ -78,7 +85,7 @@ class ActionModule(ActionBase):
     @staticmethod
     def _defined(task_vars: dict[str, Any]) -> dict[str, Any]:
         # Role variables made by the roles themselves (outputs of vars/main.yml) end in these.
-        made = ("_compose", "_secrets", "_unit")
+        made = ("_compose", "_secrets", "_unit", "_document")
         return {name: None for name in task_vars if not name.endswith(made)}
 
     @staticmethod

@@ -11,14 +11,14 @@ from ansible.errors import AnsibleFilterError
 Document = dict[str, Any]
 SLOTS = ("blue", "green")
 
-# What every container of the stack gets unless its part says otherwise: no way to gain rights, no endless log.
+# What every container of the stack gets unless its part says otherwise: no way to gain rights. Logs are the engine's
+# own setting (role docker).
 HARDENING: Document = {
     "restart": "unless-stopped",
     "read_only": True,
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges:true"],
     "init": True,
-    "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
 }
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
@@ -111,22 +111,32 @@ def slot_services(units: Mapping[str, Any], release: Mapping[str, Any], slot: st
 def due_units(
     units: Mapping[str, Any], release: Mapping[str, Any], tag: str, pins: Mapping[str, str]
 ) -> dict[str, str]:
-    """Units that a run has to resolve: unit to image (without a tag, or by digest where the inventory fixes it).
+    """Units that a run has to release: unit to image, without a tag, or by digest where nothing is to be resolved.
 
     An image with a tag or digest of its own in the inventory follows `stack_pins`; one without follows the release's
-    tag, so it is due when a tag is asked for or when it has never been released.
+    tag, so it is due when a tag is asked for or when it has never been released. A unit whose definition (environment,
+    command, limits) is not what its active slot runs is due too: it goes into the free slot, with the digest it has.
     """
     due = {}
     for unit, definition in units.items():
         state = release["units"].get(unit, {})
+        active = state.get("active")
+        current = state.get("images", {}).get(active)
         image = definition["image"]
         if "@" in image or ":" in image.rpartition("/")[2]:
-            fixed = pinned(image, pins)
-            if state.get("images", {}).get(state.get("active")) != fixed:
-                due[unit] = fixed
-        elif tag or not state.get("active"):
+            wanted = pinned(image, pins)
+            if wanted != current:
+                due[unit] = wanted
+        elif tag or not current:
             due[unit] = image
+        if current and unit not in due and unit_definition(definition) != state.get("definitions", {}).get(active):
+            due[unit] = current
     return due
+
+
+def unit_definition(unit: Mapping[str, Any]) -> Document:
+    """What of a unit is kept in release.json for each slot, so that a slot runs as it was released until it goes."""
+    return {"services": _plain(unit["services"]), "jobs": _plain(unit.get("jobs", {}))}
 
 
 def upstream(target: str, units: Mapping[str, Any], release: Mapping[str, Any]) -> str:
@@ -166,7 +176,8 @@ def compose_document(
     Args:
         infrastructure: services without slots: name to Compose service (proxy, postgres, object-store).
         units: name to ``{image, services, jobs}``; each service appears once for every slot that has an image.
-        release: the host's release.json: ``{units: {name: {active, images: {slot: reference}}}}``.
+        release: the host's release.json: ``{units: {name: {active, images, tags, definitions}}}``, the last three by
+            slot. A slot is made from its own definition, never from a newer one.
         options: ``project``, ``pins``, ``networks``, ``start_interval`` (Docker Engine 25 or newer).
     """
     pins = options["pins"]
@@ -179,12 +190,12 @@ def compose_document(
             image = state.get("images", {}).get(slot)
             if not image:
                 continue
+            released = state.get("definitions", {}).get(slot) or definition
             version = state.get("tags", {}).get(slot, "")
             stamp = {"MOORAGE_VERSION": f"{version}+{image.rpartition('sha256:')[2][:12]}"}
-            parts = [(name, part, {}) for name, part in definition["services"].items()]
+            parts = [(name, part, {}) for name, part in released["services"].items()]
             parts += [
-                (name, part, {"profiles": ["jobs"], "restart": "no"})
-                for name, part in definition.get("jobs", {}).items()
+                (name, part, {"profiles": ["jobs"], "restart": "no"}) for name, part in released.get("jobs", {}).items()
             ]
             for name, part, extra in parts:
                 environment = {**part.get("environment", {}), **stamp}
@@ -220,6 +231,7 @@ class FilterModule:
             "pinned": pinned,
             "product_units": product_units,
             "slot_services": slot_services,
+            "unit_definition": unit_definition,
             "unpinned": unpinned,
             "upstream": upstream,
         }

@@ -32,22 +32,29 @@ class Running(NamedTuple):
         return self.state == "running" and self.health in ("healthy", "")
 
 
-def run(command: list[str], cwd: str, timeout: int = 600) -> str:
-    """Standard output of a command.
+def run(command: list[str], cwd: str, timeout: int = 600, given: str | None = None) -> str:
+    """Standard output of a command, which gets `given` as its standard input.
 
     Raises:
         CommandFailed: with the last 15 lines that it said.
     """
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, input=given or "", capture_output=True, text=True, timeout=timeout, check=False
+    )
     if done.returncode:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
         raise CommandFailed(f"`{' '.join(command)}` exited {done.returncode}: {said}")
     return done.stdout
 
 
-def wanted_hashes(root: str) -> dict[str, str]:
-    """Service to the hash of its configuration, as Compose itself computes it."""
-    out = run(["docker", "compose", "--profile", "*", "config", "--hash", "*"], root)
+def wanted_hashes(root: str, document: str = "") -> dict[str, str]:
+    """Service to the hash of its configuration, as Compose itself computes it.
+
+    Args:
+        document: a Compose document to take in place of the folder's compose.yml.
+    """
+    source = ["-f", "-", "--project-directory", root] if document else []
+    out = run(["docker", "compose", *source, "--profile", "*", "config", "--hash", "*"], root, given=document)
     return dict(line.split() for line in out.splitlines() if line.strip())
 
 

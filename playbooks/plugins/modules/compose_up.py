@@ -25,6 +25,10 @@ options:
   project: {type: str, default: moorage, description: Compose project}
   services: {type: list, elements: str, required: true, description: Services that must run}
   stopped: {type: list, elements: str, default: [], description: Services to stop and remove}
+  document:
+    type: str
+    default: ""
+    description: The Compose document that is about to be written, where check mode has not written it
   wait_seconds: {type: int, default: 120, description: How long to wait until all are well}
   stop_seconds: {type: int, default: 35, description: How long a stopped service may take to finish what it does}
 """
@@ -38,6 +42,7 @@ def main() -> None:
             "project": {"type": "str", "default": "moorage"},
             "services": {"type": "list", "elements": "str", "required": True},
             "stopped": {"type": "list", "elements": "str", "default": []},
+            "document": {"type": "str", "default": ""},
             "wait_seconds": {"type": "int", "default": 120},
             "stop_seconds": {"type": "int", "default": 35},
         },
@@ -47,7 +52,7 @@ def main() -> None:
     root, project = args["root"], args["project"]
     try:
         have = containers(root, project)
-        reasons = drift(args["services"], wanted_hashes(root), have)
+        reasons = drift(args["services"], wanted_hashes(root, args["document"]), have)
         going = [name for name in args["stopped"] if name in have]
         changes = [f"start {name}: {why}" for name, why in reasons.items()] + [f"stop {name}" for name in going]
         if module.check_mode:

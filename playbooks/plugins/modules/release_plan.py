@@ -19,6 +19,7 @@ description: >-
   anything else was touched.
 options:
   units: {type: dict, required: true, description: "Unit to image name without a tag, or to a reference by digest"}
+  definitions: {type: dict, required: true, description: "Unit to what its slot is to be made from: services, jobs"}
   tag: {type: str, required: true, description: The tag to deploy}
   release: {type: dict, required: true, description: The host's release.json}
   root: {type: path, default: /opt/moorage, description: Folder of the stack}
@@ -45,18 +46,34 @@ def pulled_digest(image: str, tag: str, root: str) -> str:
     raise CommandFailed(f"{image}:{tag} was pulled but the engine names no digest for it (only {known})")
 
 
-def plan(units: dict[str, str], digests: dict[str, str], tag: str, release: dict[str, Any]) -> dict[str, Any]:
-    """Unit to ``{from, to, slot, tag}`` for those that change. Pure."""
+def plan(
+    units: dict[str, str], digests: dict[str, str], tag: str, release: dict[str, Any], definitions: dict[str, Any]
+) -> dict[str, Any]:
+    """Unit to ``{from, to, slot, previous, tag, definition}`` for those whose image or definition changes. Pure."""
     out = {}
     for unit, image in units.items():
         state = release["units"].get(unit, {})
         active = state.get("active", "")
         current = state.get("images", {}).get(active, "")
         wanted = image if "@" in image else f"{image}@{digests[unit]}"
-        if current != wanted:
-            slot = {"": "blue", "blue": "green", "green": "blue"}[active]
-            out[unit] = {"from": current, "to": wanted, "slot": slot, "previous": active, "tag": tag}
+        if current == wanted and state.get("definitions", {}).get(active) == definitions[unit]:
+            continue
+        out[unit] = {
+            "from": current,
+            "to": wanted,
+            "slot": {"": "blue", "blue": "green", "green": "blue"}[active],
+            "previous": active,
+            "tag": state["tags"].get(active, tag) if current == wanted else tag,
+            "definition": definitions[unit],
+        }
     return out
+
+
+def describe(unit: str, change: dict[str, Any]) -> str:
+    """One line for a person. Pure."""
+    if change["from"] == change["to"]:
+        return f"{unit}: {change['to']} with another configuration, {change['previous']} → {change['slot']}"
+    return f"{unit}: {change['from'] or 'nothing'} → {change['to']}, slot {change['slot']}"
 
 
 def planned_release(release: dict[str, Any], changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -68,6 +85,7 @@ def planned_release(release: dict[str, Any], changes: dict[str, Any]) -> tuple[d
             state = units.setdefault(unit, {"active": "", "images": {}, "tags": {}})
             state["images"][change["slot"]] = change["to"]
             state["tags"][change["slot"]] = change["tag"]
+            state.setdefault("definitions", {})[change["slot"]] = change["definition"]
             if active == "new":
                 state["active"] = change["slot"]
         return {**release, "units": units}
@@ -80,6 +98,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "units": {"type": "dict", "required": True},
+            "definitions": {"type": "dict", "required": True},
             "tag": {"type": "str", "required": True},
             "release": {"type": "dict", "required": True},
             "root": {"type": "path", "default": "/opt/moorage"},
@@ -106,19 +125,11 @@ def main() -> None:
         module.fail_json(
             msg=f"The tag {args['tag']} of {image} cannot be had: {error}. The release that runs was not touched."
         )
-    changes = plan(args["units"], digests, args["tag"], args["release"])
+    changes = plan(args["units"], digests, args["tag"], args["release"], args["definitions"])
     both, after = planned_release(args["release"], changes)
-    lines = [f"{unit}: {change['from'] or 'nothing'} → {change['to']}" for unit, change in changes.items()]
+    lines = [describe(unit, change) for unit, change in changes.items()]
     module.exit_json(
-        changed=False,
-        plan=changes,
-        both=both,
-        after=after,
-        would_change=lines,
-        diff={
-            "before": "".join(f"{unit}: {c['from']}\n" for unit, c in changes.items()),
-            "after": "".join(f"{unit}: {c['to']}\n" for unit, c in changes.items()),
-        },
+        changed=module.check_mode and bool(changes), plan=changes, both=both, after=after, would_change=lines
     )
 
 
