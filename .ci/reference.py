@@ -12,8 +12,9 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/reference/variables.md"
 HEAD = """# Variables of the inventory
 
-Written by `python .ci/reference.py` from `roles/*/meta/argument_specs.yml`; do not edit. A variable belongs into
-`inventories/<name>/group_vars/moorage/<role>.yml`. Those marked *wired* are set in `playbooks/group_vars/all/wiring.yml`.
+Written by `python .ci/reference.py` from `roles/*/meta/argument_specs.yml`; do not edit. A variable belongs into the
+file `inventories/<name>/group_vars/moorage/<role>.yml`. Those marked *wired* are set in
+`playbooks/group_vars/all/wiring.yml`.
 """
 
 
@@ -29,14 +30,21 @@ def table(role: Path) -> str:
     defaults_file = role / "defaults/main.yml"
     defaults = (yaml.safe_load(defaults_file.read_text()) or {}) if defaults_file.exists() else {}
     wired = yaml.safe_load((ROOT / "playbooks/group_vars/all/wiring.yml").read_text())
-    lines = [f"\n## {role.name}\n", str(spec["short_description"]) + ".\n", "| variable | type | default | what |", "|---|---|---|---|"]
+    lines = [
+        f"\n## {role.name}\n",
+        str(spec["short_description"]) + ".\n",
+        "| variable | type | default | what |",
+        "|---|---|---|---|",
+    ]
     for name, option in sorted((spec.get("options") or {}).items()):
         text = option.get("description", "")
         words = " ".join(text) if isinstance(text, list) else str(text)
         kind = option.get("type", "str") + (f" of {option['elements']}" if option.get("elements") else "")
         if option.get("choices"):
             words += f" ({', '.join(map(str, option['choices']))})"
-        default = "*wired*" if name in wired else "**required**" if option.get("required") else shown(defaults.get(name))
+        default = (
+            "*wired*" if name in wired else "**required**" if option.get("required") else shown(defaults.get(name))
+        )
         lines.append(f"| `{name}` | {kind} | {default.replace('|', '&#124;')} | {words.replace('|', '&#124;')} |")
     return "\n".join(lines) + "\n"
 
