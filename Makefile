@@ -5,6 +5,8 @@ SHELL := /bin/bash
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# The stack's folder, as the inventory says it.
+ROOT = {{ stack_root | default('/opt/moorage') }}
 ANSIBLE = ansible-playbook -i $(INVENTORY)
 
 help: ## Lists every target
@@ -44,20 +46,20 @@ deploy: ## Deploys: INVENTORY=… [TAG=…]
 
 ps: ## The containers of a host: INVENTORY=…
 	@.ci/venv full
-	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "docker compose --project-directory /opt/moorage ps -a"
+	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "docker compose --project-directory $(ROOT) ps -a"
 
 logs: ## The last log lines of a host's services: INVENTORY=… [SERVICE=…]
 	@.ci/venv full
-	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "docker compose --project-directory /opt/moorage logs --tail 50 $(SERVICE)"
+	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "docker compose --project-directory $(ROOT) logs --tail 50 $(SERVICE)"
 
 releases: ## The releases of a host, the last ten: INVENTORY=…
 	@.ci/venv full
-	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "tail -n 10 /opt/moorage/releases.jsonl"
+	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "tail -n 10 $(ROOT)/releases.jsonl"
 
 secret: ## Puts a secret into a host's .env, from a prompt or standard input: NAME=… INVENTORY=…
 	@.ci/venv full
-	@if [ -t 0 ]; then $(ANSIBLE) playbooks/set_secret.yml -e name=$(NAME); else \
-	  SECRET_VALUE="$$(cat)" $(ANSIBLE) playbooks/set_secret.yml -e name=$(NAME) </dev/null; fi
+	@if [ -t 0 ]; then read -rsp 'Value (not shown): ' SECRET_VALUE; echo; else SECRET_VALUE="$$(cat)"; fi; \
+	  export SECRET_VALUE; $(ANSIBLE) playbooks/set_secret.yml -e name=$(NAME) </dev/null
 
 lint: ## All linters
 	@.ci/venv full

@@ -59,7 +59,8 @@ def engine_for(url: DatabaseUrl, *, pool_size: int, application: str = "moorage"
     limits = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
     limits += f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
     connect = {"application_name": application, "options": limits, **KEEPALIVE}
-    return create_engine(url.render("postgresql+psycopg2"), connect_args=connect, **pool)
+    # An error's text goes into the log: it must not carry the values of a statement.
+    return create_engine(url.render("postgresql+psycopg2"), connect_args=connect, hide_parameters=True, **pool)
 
 
 class Database:

@@ -61,12 +61,17 @@ def test_the_host_takes_back_by_itself_when_the_controller_dies(lab: Lab, site: 
 
 
 def controllers() -> list[int]:
-    """The processes of the run that this test has started: ansible-playbook, its workers, the ssh of the proof."""
-    family = [os.getpid()]
+    """The processes of the run that this test has started: ansible-playbook, its workers, the ssh of the proof.
+
+    Not all children of the tests: the session's own servers are among those.
+    """
+    command = ["pgrep", "-f", "-P", str(os.getpid()), "ansible-playbook"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    family = [int(child) for child in listed.stdout.split()]
     for pid in family:
-        listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
-        family += [int(child) for child in listed.split()]
-    return family[1:]
+        children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
+        family += [int(child) for child in children.split()]
+    return family
 
 
 def until(true: Callable[[], bool], seconds: float = 40) -> None:

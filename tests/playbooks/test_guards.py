@@ -64,7 +64,10 @@ def test_every_playbook_begins_with_the_guard(playbook):
     ("role", "values", "said"),
     [
         ("stack", {"stack_domain": None}, "stack_domain is missing. It should be a str: the product's domain"),
-        ("stack", {"stack_environment": "prod"}, "one of: production, staging, lab"),
+        ("object_store", {"object_store_kind": "s3"}, "one of: minio, ceph, given"),
+        ("stack", {"stack_services": {"shop": {"imag": "x"}}}, "stack_services.shop.imag is not a key of a service"),
+        ("stack", {"stack_services": {"api": {"image": "x"}}}, "stack_services.api: the name is the stack's own"),
+        ("postgres", {"postgres_memory": "lots"}, "postgres_memory is 'lots', which is no size"),
         ("postgres", {"postgres_max_connections": "many"}, "postgres_max_connections"),
         ("proxy", {"proxy_acme_email": ""}, "proxy_acme_email is missing"),
         ("proxy", {"proxy_domian": "x"}, "proxy_domian is not a variable of the role proxy"),

@@ -123,7 +123,7 @@ def test_every_site_limits_the_size_of_a_request(caddyfile):
 
 def test_metrics_and_the_stores_administration_are_closed(caddyfile):
     assert caddyfile.count("@closed path /metrics\n") == 2
-    assert "@closed path /admin /admin/* /swift/*" in caddyfile
+    assert "@closed path /admin /admin/* /swift /swift/* /auth /auth/*" in caddyfile
 
 
 def test_without_a_frontend_the_landing_page_of_the_control_plane_stands_at_app(render, facts):

@@ -14,7 +14,16 @@ from ansible.plugins.action import ActionBase
 
 # Ansible ships module_utils to hosts, but does not make them importable on the controller.
 sys.path.append(str(Path(__file__).parents[1] / "module_utils"))
-from inventory_rules import Fault, malformed, missing, renamed, report, unknown
+from inventory_rules import (
+    Fault,
+    malformed,
+    missing,
+    renamed,
+    report,
+    service_faults,
+    size_faults,
+    unknown,
+)
 
 DOCUMENTATION = """
 module: inventory_check
@@ -74,7 +83,10 @@ class ActionModule(ActionBase):
                 faults.append(Fault(role, name, f"cannot be worked out: {error.message}"))
                 values[name] = None
                 spec = {key: option for key, option in spec.items() if key != name}
-        return faults + missing(role, spec, values) + malformed(role, spec, values, self._complaints)
+        faults += missing(role, spec, values) + malformed(role, spec, values, self._complaints)
+        faults += size_faults(role, spec, values)
+        services = values.get("stack_services")
+        return faults + service_faults(services if isinstance(services, dict) else {})
 
     def _role_path(self, role: str) -> Path:
         for base in map(Path, constants.config.get_config_value("DEFAULT_ROLES_PATH")):

@@ -64,6 +64,18 @@ def unpinned(images: Iterable[str], pins: Mapping[str, str]) -> list[str]:
     return out
 
 
+def service_secrets(services: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The secrets that the product's services name; each must have been put into the host's .env."""
+    names = {secret for service in services.values() for secret in service.get("secrets") or []}
+    return [{"name": name} for name in sorted(names)]
+
+
+def _literal(value: Any) -> str:
+    """An inventory's value as the container shall see it: Compose must not read a $ in it as a variable."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text.replace("$", "$$")
+
+
 def product_units(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Document]:
     """The product's own services (`stack_services`) as units: what has one image and is released as one.
 
@@ -71,7 +83,7 @@ def product_units(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Docume
     """
     units = {}
     for name, service in services.items():
-        environment = {key: str(value) for key, value in (service.get("environment") or {}).items()}
+        environment = {key: _literal(value) for key, value in (service.get("environment") or {}).items()}
         environment |= {
             secret: f"${{{secret}:?set it with playbooks/set_secret.yml}}" for secret in service.get("secrets", [])
         }
@@ -94,18 +106,33 @@ def product_units(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Docume
     return units
 
 
-def slot_services(units: Mapping[str, Any], release: Mapping[str, Any], slot: str | None = None) -> list[str]:
-    """Names of the Compose services that must run: those of each unit's active slot.
+def released(unit: str, definition: Mapping[str, Any], release: Mapping[str, Any], slot: str) -> Mapping[str, Any]:
+    """What a slot was made from; today's definition where release.json does not say."""
+    kept: Mapping[str, Any] | None = release["units"].get(unit, {}).get("definitions", {}).get(slot)
+    return kept or definition
+
+
+def slot_services(units: Mapping[str, Any], release: Mapping[str, Any], only: Iterable[str] | None = None) -> list[str]:
+    """Names of the Compose services of each unit's active slot, as that slot was released.
 
     Args:
-        slot: not the active slot but this one.
+        only: of these units alone.
     """
     names = []
     for unit, definition in units.items():
-        active = slot or release["units"].get(unit, {}).get("active")
-        if active:
-            names += [f"{service}-{active}" for service in definition["services"]]
+        active = release["units"].get(unit, {}).get("active")
+        if active and (only is None or unit in only):
+            names += [f"{service}-{active}" for service in released(unit, definition, release, active)["services"]]
     return names
+
+
+def fixed_images(units: Mapping[str, Any]) -> list[str]:
+    """Images of units that carry a tag or digest in the inventory, so that they follow `stack_pins`."""
+    return [definition["image"] for definition in units.values() if _is_fixed(definition["image"])]
+
+
+def _is_fixed(image: str) -> bool:
+    return "@" in image or ":" in image.rpartition("/")[2]
 
 
 def due_units(
@@ -123,7 +150,7 @@ def due_units(
         active = state.get("active")
         current = state.get("images", {}).get(active)
         image = definition["image"]
-        if "@" in image or ":" in image.rpartition("/")[2]:
+        if _is_fixed(image):
             wanted = pinned(image, pins)
             if wanted != current:
                 due[unit] = wanted
@@ -190,12 +217,13 @@ def compose_document(
             image = state.get("images", {}).get(slot)
             if not image:
                 continue
-            released = state.get("definitions", {}).get(slot) or definition
+            made_from = released(unit, definition, release, slot)
             version = state.get("tags", {}).get(slot, "")
             stamp = {"MOORAGE_VERSION": f"{version}+{image.rpartition('sha256:')[2][:12]}"}
-            parts = [(name, part, {}) for name, part in released["services"].items()]
+            parts = [(name, part, {}) for name, part in made_from["services"].items()]
             parts += [
-                (name, part, {"profiles": ["jobs"], "restart": "no"}) for name, part in released.get("jobs", {}).items()
+                (name, part, {"profiles": ["jobs"], "restart": "no"})
+                for name, part in made_from.get("jobs", {}).items()
             ]
             for name, part, extra in parts:
                 environment = {**part.get("environment", {}), **stamp}
@@ -227,6 +255,8 @@ class FilterModule:
             "bytes_of": bytes_of,
             "compose_document": compose_document,
             "due_units": due_units,
+            "fixed_images": fixed_images,
+            "service_secrets": service_secrets,
             "memory_sum": memory_sum,
             "pinned": pinned,
             "product_units": product_units,

@@ -7,19 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 
-def changed_slots(units: Mapping[str, Any], changes: Mapping[str, Any], which: str) -> list[str]:
-    """Compose services of the changed units in their new (`slot`) or old (`previous`) slot."""
-    return [
-        f"{service}-{change[which]}"
-        for unit, change in changes.items()
-        if change[which]
-        for service in units[unit]["services"]
-    ]
+def new_services(changes: Mapping[str, Any]) -> list[str]:
+    """Compose services of the changed units in the slot they go into."""
+    return [f"{name}-{change['slot']}" for change in changes.values() for name in change["definition"]["services"]]
 
 
-def changed_jobs(units: Mapping[str, Any], changes: Mapping[str, Any]) -> list[str]:
+def new_jobs(changes: Mapping[str, Any]) -> list[str]:
     """One-shot jobs of the changed units, in their new slot."""
-    return [f"{job}-{change['slot']}" for unit, change in changes.items() for job in units[unit].get("jobs", {})]
+    return [f"{job}-{change['slot']}" for change in changes.values() for job in change["definition"].get("jobs", {})]
 
 
 def expected_images(units: Mapping[str, Any], release: Mapping[str, Any]) -> dict[str, str]:
@@ -29,7 +24,8 @@ def expected_images(units: Mapping[str, Any], release: Mapping[str, Any]) -> dic
         state = release["units"].get(unit, {})
         slot = state.get("active")
         if slot:
-            out |= {f"{service}-{slot}": state["images"][slot] for service in definition["services"]}
+            made_from = state.get("definitions", {}).get(slot) or definition
+            out |= {f"{service}-{slot}": state["images"][slot] for service in made_from["services"]}
     return out
 
 
@@ -60,21 +56,23 @@ def outside_checks(
             },
         },
     ]
-    pages = [site["host"] for site in sites if site["host"] not in (f"api.{domain}", f"s3.{domain}")]
-    checks += [{"url": f"https://{host}/"} for host in pages]
+    for site in sites:
+        probe = site.get("probe", {})
+        if probe is not False and site["host"] not in (f"api.{domain}", f"s3.{domain}"):
+            url = f"https://{site['host']}{probe.get('path', '/')}"
+            checks.append({"url": url, "status": probe.get("status", 200)})
     return checks
 
 
-def release_entry(changes: Mapping[str, Any], tag: str, who: str, verdict: str) -> dict[str, Any]:
+def release_entry(changes: Mapping[str, Any], who: str, verdict: str) -> dict[str, Any]:
     """The line of releases.jsonl."""
     return {
         "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "by": who,
-        "tag": tag,
+        "tag": ", ".join(sorted({change["tag"] for change in changes.values()})),
         "verdict": verdict,
         "units": {
-            unit: {"from": change["from"], "to": change["to"], "slot": change["slot"]}
-            for unit, change in changes.items()
+            unit: {name: change[name] for name in ("from", "to", "slot", "tag")} for unit, change in changes.items()
         },
     }
 
@@ -85,9 +83,9 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Name to function."""
         return {
-            "changed_jobs": changed_jobs,
-            "changed_slots": changed_slots,
             "expected_images": expected_images,
+            "new_jobs": new_jobs,
+            "new_services": new_services,
             "outside_checks": outside_checks,
             "release_entry": release_entry,
         }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # What a store answers besides the S3 API: Ceph's administration and Swift, MinIO's administration, metrics and health.
-STORE_CLOSED = ["/admin", "/admin/*", "/swift/*", "/auth/*", "/minio/*"]
+STORE_CLOSED = [f"/{name}{rest}" for name in ("admin", "swift", "auth", "minio") for rest in ("", "/*")]
 # The sockets process answers these and nothing else (contract: the socket).
 SOCKET_PATHS = ["/api/v1/agents/ws", "/ws/*"]
 
@@ -29,6 +29,7 @@ def sites(domain: str, services: Mapping[str, Mapping[str, Any]], store: str) ->
             "routes": [*service.get("routes", []), {"to": f"{name}:{service.get('port', 8080)}"}],
             "closed": ["/metrics"],
             "max_body": service.get("max_body", "10MB"),
+            "probe": service.get("probe", {}),
         }
         for name, service in services.items()
         if service.get("host")
@@ -51,6 +52,8 @@ def sites(domain: str, services: Mapping[str, Mapping[str, Any]], store: str) ->
                 "closed": STORE_CLOSED,
                 "max_body": "5GB",
                 "compress": False,
+                # A POST to the root is no S3: STS and IAM listen there.
+                "closed_root_post": True,
             }
         )
     return out + [hosts[name] for name in sorted(hosts)]

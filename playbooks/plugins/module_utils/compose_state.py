@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 HASH_LABEL = "com.docker.compose.config-hash"
@@ -32,15 +35,31 @@ class Running(NamedTuple):
         return self.state == "running" and self.health in ("healthy", "")
 
 
-def run(command: list[str], cwd: str, timeout: int = 600, given: str | None = None) -> str:
+def run(
+    command: list[str],
+    cwd: str,
+    timeout: int = 600,
+    given: str | None = None,
+    environment: dict[str, str] | None = None,
+) -> str:
     """Standard output of a command, which gets `given` as its standard input.
 
     Raises:
         CommandFailed: with the last 15 lines that it said.
     """
-    done = subprocess.run(
-        command, cwd=cwd, input=given or "", capture_output=True, text=True, timeout=timeout, check=False
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            input=given or "",
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailed(f"`{' '.join(command)}` did not end within {timeout} s") from error
     if done.returncode:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
         raise CommandFailed(f"`{' '.join(command)}` exited {done.returncode}: {said}")
@@ -54,8 +73,22 @@ def wanted_hashes(root: str, document: str = "") -> dict[str, str]:
         document: a Compose document to take in place of the folder's compose.yml.
     """
     source = ["-f", "-", "--project-directory", root] if document else []
-    out = run(["docker", "compose", *source, "--profile", "*", "config", "--hash", "*"], root, given=document)
+    command = ["docker", "compose", *source, "--profile", "*", "config", "--hash", "*"]
+    out = run(command, root, given=document, environment=_placeholders(root, document))
     return dict(line.split() for line in out.splitlines() if line.strip())
+
+
+def _placeholders(root: str, document: str) -> dict[str, str]:
+    """Something for each secret that a document names and .env does not hold yet, as check mode has not made it."""
+    env = Path(root) / ".env"
+    have = set(re.findall(r"^(\w+)=", env.read_text(), re.MULTILINE)) if env.exists() else set()
+    return dict.fromkeys(set(re.findall(r"\$\{(\w+)", document)) - have, "not-made-yet")
+
+
+def stop(root: str, names: list[str], seconds: int) -> None:
+    """Stop and remove containers by their names, which needs no valid compose.yml."""
+    run(["docker", "stop", "-t", str(seconds), *names], root, timeout=seconds + 60)
+    run(["docker", "rm", "-f", *names], root)
 
 
 def containers(root: str, project: str) -> dict[str, Running]:
@@ -117,11 +150,14 @@ def wait_well(root: str, project: str, services: list[str], seconds: int) -> dic
         those that are not, when the time is up or one restarts again and again; empty when all is well.
     """
     end = time.monotonic() + seconds
+    before: dict[str, int] = {}
     while True:
         have = containers(root, project)
+        for name, running in have.items():
+            before.setdefault(name, running.restarts)
         ill = {name: have[name] for name in services if name in have and not have[name].well}
         ill |= {name: Running("", "", "missing", "", 0, "") for name in services if name not in have}
-        looping = any(running.restarts >= 3 for running in ill.values())
+        looping = any(running.restarts - before.get(name, 0) >= 3 for name, running in ill.items())
         if not ill or looping or time.monotonic() > end:
             return ill
         time.sleep(0.3)

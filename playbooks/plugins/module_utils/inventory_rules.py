@@ -6,6 +6,7 @@ Pure functions of dictionaries, so that the rules can be tested without a host.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -85,6 +86,74 @@ def unknown(role: str, spec: Spec, defined: Mapping[str, Any], old_names: Mappin
         hint = f"Did you mean {near[0]}?" if near else f"The role knows: {', '.join(sorted(spec))}"
         faults.append(Fault(role, name, f"is not a variable of the role {role}. {hint}"))
     return faults
+
+
+# Keys of an entry of stack_services (docs/reference/stack-services.md) and what each must be.
+SERVICE_KEYS: dict[str, type | tuple[type, ...]] = {
+    "command": (str, list),
+    "cpus": (int, float),
+    "environment": dict,
+    "healthcheck": dict,
+    "host": str,
+    "image": str,
+    "max_body": str,
+    "memory": (str, int),
+    "networks": list,
+    "port": int,
+    "probe": (dict, bool),
+    "routes": list,
+    "secrets": list,
+    "tmpfs": list,
+    "user": (str, int),
+    "volumes": list,
+}
+# The stack's own names: a product service of the same name would take their place.
+OWN_NAMES = {
+    *("api", "sockets", "worker", "setup", "controlplane"),
+    *("proxy", "postgres", "object-store", "postgrest", "gotrue", "storage"),
+}
+OWN_HOSTS = {"api", "s3"}
+SIZE = re.compile(r"\d+\s*[kmg]?b?", re.IGNORECASE)
+
+
+def service_faults(services: Mapping[str, Any]) -> list[Fault]:
+    """What is wrong with the product's services, each named by its path."""
+    faults: list[str] = []
+    hosts: dict[str, str] = {}
+    for name, service in services.items():
+        path = f"stack_services.{name}"
+        if name in OWN_NAMES or not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            faults.append(path + ": the name is the stack's own, or not of a-z, 0-9 and -; take another")
+        if not isinstance(service, Mapping):
+            faults.append(path + " must be a dictionary with at least `image`")
+            continue
+        if not service.get("image"):
+            faults.append(path + ".image is missing: the image's name, with a tag only where stack_pins pins it")
+        for key, value in service.items():
+            if key not in SERVICE_KEYS:
+                near = difflib.get_close_matches(key, SERVICE_KEYS, n=1)
+                hint = f"; did you mean {near[0]}?" if near else f"; it knows {', '.join(SERVICE_KEYS)}"
+                faults.append(f"{path}.{key} is not a key of a service{hint}")
+            elif not isinstance(value, SERVICE_KEYS[key]):
+                faults.append(f"{path}.{key} is {value!r}, which is of the wrong type")
+        if not SIZE.fullmatch(str(service.get("memory", "1m"))):
+            faults.append(f"{path}.memory is {service['memory']!r}, which is no size; write for example 128m")
+        host = service.get("host")
+        if host in OWN_HOSTS or host in hosts:
+            owner = hosts.get(host, "the stack itself")
+            faults.append(f"{path}.host is {host!r}, which {owner} has already")
+        elif host:
+            hosts[host] = path
+    return [Fault("stack", text, "") for text in faults]
+
+
+def size_faults(role: str, spec: Spec, values: Mapping[str, Any]) -> list[Fault]:
+    """Memory limits that Compose would not understand."""
+    return [
+        Fault(role, name, f"is {values[name]!r}, which is no size; write for example 512m or 2g")
+        for name, option in spec.items()
+        if name.endswith("_memory") and values.get(name) and not SIZE.fullmatch(str(values[name]))
+    ]
 
 
 def report(faults: list[Fault], inventory: str, group: str) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.compose_state import (
     CommandFailed,
@@ -10,6 +12,7 @@ from ansible.module_utils.compose_state import (
     drift,
     explain,
     run,
+    stop,
     wait_well,
     wanted_hashes,
 )
@@ -23,8 +26,10 @@ description: >-
 options:
   root: {type: path, default: /opt/moorage, description: Folder of compose.yml}
   project: {type: str, default: moorage, description: Compose project}
-  services: {type: list, elements: str, required: true, description: Services that must run}
+  services: {type: list, elements: str, default: [], description: Services that must run and be well}
+  tolerated: {type: list, elements: str, default: [], description: Services to start that this run is about to replace}
   stopped: {type: list, elements: str, default: [], description: Services to stop and remove}
+  exact: {type: bool, default: false, description: Stop and remove every other service of the project too}
   document:
     type: str
     default: ""
@@ -33,51 +38,63 @@ options:
   stop_seconds: {type: int, default: 35, description: How long a stopped service may take to finish what it does}
 """
 
+ARGUMENTS = {
+    "root": {"type": "path", "default": "/opt/moorage"},
+    "project": {"type": "str", "default": "moorage"},
+    "services": {"type": "list", "elements": "str", "default": []},
+    "tolerated": {"type": "list", "elements": "str", "default": []},
+    "stopped": {"type": "list", "elements": "str", "default": []},
+    "exact": {"type": "bool", "default": False},
+    "document": {"type": "str", "default": ""},
+    "wait_seconds": {"type": "int", "default": 120},
+    "stop_seconds": {"type": "int", "default": 35},
+}
+
+
+def going(have: list[str], args: dict[str, Any]) -> list[str]:
+    """Services with a container that shall have none. Pure."""
+    if args["exact"]:
+        return [name for name in have if name not in args["services"] + args["tolerated"]]
+    return [name for name in args["stopped"] if name in have]
+
+
+def converge(module: AnsibleModule, args: dict[str, Any]) -> None:
+    """Start, wait, stop; ends the module."""
+    root, project = args["root"], args["project"]
+    have = containers(root, project)
+    started = args["services"] + args["tolerated"]
+    reasons = drift(started, wanted_hashes(root, args["document"]), have) if started else {}
+    gone = going(list(have), args)
+    changes = [f"start {name}: {why}" for name, why in reasons.items()] + [f"stop {name}" for name in gone]
+    if module.check_mode:
+        module.exit_json(changed=bool(changes), changes=changes)
+    if reasons:
+        run(["docker", "compose", "up", "-d", "--no-deps", "--no-build", "--quiet-pull", *reasons], root)
+    ill = wait_well(root, project, args["services"], args["wait_seconds"])
+    if ill:
+        names = ", ".join(f"{name} ({running.state} {running.health})" for name, running in ill.items())
+        module.fail_json(
+            msg=f"Not well, after up to {args['wait_seconds']} s or three restarts: {names}. Their last log lines:",
+            changes=changes,
+            services=explain(root, ill),
+        )
+    if gone:
+        stop(root, [have[name].container for name in gone], args["stop_seconds"])
+    module.exit_json(changed=bool(changes), changes=changes)
+
 
 def main() -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "root": {"type": "path", "default": "/opt/moorage"},
-            "project": {"type": "str", "default": "moorage"},
-            "services": {"type": "list", "elements": "str", "required": True},
-            "stopped": {"type": "list", "elements": "str", "default": []},
-            "document": {"type": "str", "default": ""},
-            "wait_seconds": {"type": "int", "default": 120},
-            "stop_seconds": {"type": "int", "default": 35},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     args = module.params
-    root, project = args["root"], args["project"]
     try:
-        have = containers(root, project)
-        reasons = drift(args["services"], wanted_hashes(root, args["document"]), have)
-        going = [name for name in args["stopped"] if name in have]
-        changes = [f"start {name}: {why}" for name, why in reasons.items()] + [f"stop {name}" for name in going]
-        if module.check_mode:
-            module.exit_json(changed=bool(changes), changes=changes)
-        if reasons:
-            run(["docker", "compose", "up", "-d", "--no-deps", "--no-build", "--quiet-pull", *reasons], root)
-        ill = wait_well(root, project, args["services"], args["wait_seconds"])
-        if ill:
-            names = ", ".join(f"{name} ({running.state} {running.health})".strip() for name, running in ill.items())
-            module.fail_json(
-                msg=f"Not well, after up to {args['wait_seconds']} s or three restarts: {names}. Their last log lines:",
-                changes=changes,
-                services=explain(root, ill),
-            )
-        if going:
-            run(["docker", "compose", "--profile", "*", "stop", "-t", str(args["stop_seconds"]), *going], root)
-            run(["docker", "compose", "--profile", "*", "rm", "-f", *going], root)
-        module.exit_json(changed=bool(changes), changes=changes)
+        converge(module, args)
     except CommandFailed as error:
         module.fail_json(msg=str(error))
     except FileNotFoundError as error:
-        if module.check_mode:  # a bare host in check mode: Docker is not there yet, everything would be started
-            module.exit_json(
-                changed=True, changes=[f"start {name}: the engine is not installed" for name in args["services"]]
-            )
+        if module.check_mode:  # a bare host: no engine yet, so everything would be started
+            lines = [f"start {name}: the engine is not installed" for name in args["services"]]
+            module.exit_json(changed=True, changes=lines)
         module.fail_json(msg=f"Docker is not installed here ({error}). Run playbooks/provision.yml first.")
 
 

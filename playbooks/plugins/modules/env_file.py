@@ -91,7 +91,7 @@ def main() -> None:
     changes: dict[str, str] = {}
     absent = []
     for secret in module.params["secrets"]:
-        if secret["name"] in have:
+        if have.get(secret["name"], "").strip("'\""):
             continue
         if secret.get("generate"):
             changes[secret["name"]] = quote(secrets.token_hex(int(secret["generate"])))

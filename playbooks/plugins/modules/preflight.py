@@ -22,10 +22,11 @@ options:
   root: {type: path, default: /opt/moorage, description: Where the stack lives}
   min_memory_mb: {type: int, default: 1900, description: Refuse a host with less memory (2 GB machines report less)}
   min_disk_mb: {type: int, default: 10240, description: Refuse a first installation with less free disk}
+  project: {type: str, default: moorage, description: Compose project of the stack}
   ports: {type: list, elements: int, default: [80, 443], description: No foreign service may listen on these}
 """
 
-# Engine's own port proxies; they stand for our containers (a foreign container is caught by name below).
+# The engine's own port proxies stand for containers, which `foreign_containers` tells apart.
 ENGINE = {"docker-proxy", "rootlessport"}
 
 
@@ -89,6 +90,20 @@ def listeners(ports: list[int]) -> dict[int, str]:
     return found
 
 
+def foreign_containers(ports: list[int], project: str) -> dict[int, str]:
+    """Containers of others that publish one of the given ports: port to container name."""
+    found: dict[int, str] = {}
+    for port in ports if Path("/var/run/docker.sock").exists() else []:
+        form = '{{.Names}} {{.Label "com.docker.compose.project"}}'
+        command = ["docker", "ps", "--filter", f"publish={port}", "--format", form]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        for line in done.stdout.splitlines():
+            name, _, owner = line.partition(" ")
+            if owner != project:
+                found[port] = f"the container {name}"
+    return found
+
+
 def read_release(root: str) -> dict[str, Any]:
     """The release the host runs, from release.json; empty before the first deploy."""
     try:
@@ -111,7 +126,8 @@ def complaints(facts: dict[str, Any], first: bool, args: dict[str, Any]) -> list
             f"{args['min_disk_mb']} MB. Free some, or take a larger disk."
         )
     out += [
-        f"Port {port} is held by {process}, which is not ours. Stop it (`systemctl disable --now …`) or remove it."
+        f"Port {port} is held by {process}, which is not ours. Stop it (`systemctl disable --now …`, "
+        "`docker rm -f …`) or move it."
         for port, process in facts["foreign_listeners"].items()
     ]
     return out
@@ -124,6 +140,7 @@ def main() -> None:
             "root": {"type": "path", "default": "/opt/moorage"},
             "min_memory_mb": {"type": "int", "default": 1900},
             "min_disk_mb": {"type": "int", "default": 10240},
+            "project": {"type": "str", "default": "moorage"},
             "ports": {"type": "list", "elements": "int", "default": [80, 443]},
         },
         supports_check_mode=True,
@@ -136,7 +153,10 @@ def main() -> None:
         "processor_vcpus": os.cpu_count(),
         "disk_free_mb": free_disk_mb(args["root"]),
         "default_interface": default_interface(),
-        "foreign_listeners": listeners(args["ports"]),
+        "foreign_listeners": {
+            **listeners(args["ports"]),
+            **foreign_containers(args["ports"], args["project"]),
+        },
     }
     first = not (Path(args["root"]) / "release.json").exists()
     faults = complaints(facts, first, args)
@@ -145,7 +165,9 @@ def main() -> None:
     try:
         release = read_release(args["root"])
     except ValueError as error:
-        module.fail_json(msg=f"{args['root']}/release.json is not JSON ({error}). Restore it from releases.jsonl.")
+        module.fail_json(
+            msg=f"{args['root']}/release.json is not JSON ({error}). Move it away: the next run then releases anew."
+        )
     module.exit_json(changed=False, ansible_facts={**facts, "release": release})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.compose_state import CommandFailed, run
+from ansible.module_utils.engine_api import registry_digest
 
 DOCUMENTATION = """
 module: release_plan
@@ -23,16 +24,7 @@ options:
   tag: {type: str, required: true, description: The tag to deploy}
   release: {type: dict, required: true, description: The host's release.json}
   root: {type: path, default: /opt/moorage, description: Folder of the stack}
-  insecure: {type: bool, default: false, description: The registry speaks plain HTTP (a lab)}
 """
-
-
-def digest_of(image: str, tag: str, insecure: bool, root: str) -> str:
-    """The digest that a registry holds for a tag."""
-    command = ["docker", "manifest", "inspect", "-v", *(["--insecure"] if insecure else []), f"{image}:{tag}"]
-    answer = json.loads(run(command, root, timeout=60))
-    entry = answer[0] if isinstance(answer, list) else answer
-    return str(entry["Descriptor"]["digest"])
 
 
 def pulled_digest(image: str, tag: str, root: str) -> str:
@@ -63,10 +55,15 @@ def plan(
             "to": wanted,
             "slot": {"": "blue", "blue": "green", "green": "blue"}[active],
             "previous": active,
-            "tag": state["tags"].get(active, tag) if current == wanted else tag,
+            "tag": _tag(image, tag, state.get("tags", {}).get(active) if current == wanted else None),
             "definition": definitions[unit],
         }
     return out
+
+
+def _tag(image: str, tag: str, kept: str | None) -> str:
+    """A new configuration keeps the tag of its image; what the inventory fixes is `pinned`; else the tag asked for."""
+    return kept or ("pinned" if "@" in image else tag)
 
 
 def describe(unit: str, change: dict[str, Any]) -> str:
@@ -102,7 +99,6 @@ def main() -> None:
             "tag": {"type": "str", "required": True},
             "release": {"type": "dict", "required": True},
             "root": {"type": "path", "default": "/opt/moorage"},
-            "insecure": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -117,7 +113,7 @@ def main() -> None:
                     run(["docker", "pull", "--quiet", image], "/", timeout=1800)
                 continue
             digests[unit] = (
-                digest_of(image, args["tag"], args["insecure"], "/")
+                registry_digest(f"{image}:{args['tag']}")
                 if module.check_mode
                 else pulled_digest(image, args["tag"], "/")
             )
