@@ -137,3 +137,70 @@ def test_without_a_frontend_the_landing_page_of_the_control_plane_stands_at_app(
     )
     app = text[text.index("app.example.com {") : text.index("api.example.com {")]
     assert "import backend api-blue:8000" in app
+
+
+FIXED = f"docker.io/library/redis@{DIGEST}"
+INVENTORIES = {
+    "no product services": {"stack_services": {}},
+    "another project and folder": {"stack_project": "acme", "stack_root": "/srv/acme"},
+    "a service of a fixed tag": {
+        "stack_services": {"cache": {"image": "docker.io/library/redis:8", "memory": "64m", "user": "999"}},
+        "stack_pins": PINS | {"docker.io/library/redis:8": FIXED},
+    },
+    "an object store elsewhere": {
+        "object_store_enabled": False,
+        "object_store_kind": "given",
+        "controlplane_s3_endpoint": "https://s3.example.net",
+        "controlplane_s3_public_endpoint": "https://s3.example.net",
+    },
+}
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_unusual_inventories_make_a_whole_stack(render, facts, name):
+    given = {"stack_pins": PINS, **INVENTORIES[name]}
+    release = facts["release"]
+    if "cache" in given.get("stack_services", {}):
+        release["units"]["cache"] = {"active": "blue", "images": {"blue": FIXED}}
+    common = {"ansible_facts": facts, **given}
+    text = render(ROOT / "roles/stack/templates/compose.yml.j2", __stack_release=release, **common)
+    document = yaml.safe_load(text)
+    services = document["services"]
+    assert {"postgres", "proxy", "api-blue", "setup-blue"} <= set(services)
+    assert ("object-store" in services) == given.get("object_store_enabled", True)
+    project = given.get("stack_project", "moorage")
+    assert document["name"] == project
+    assert services["proxy"]["container_name"] == f"{project}-proxy"
+    assert render("{{ proxy_container }}", **common) == f"{project}-proxy"
+    assert (
+        render("{{ deploy_project }} {{ proxy_root }}", **common)
+        == f"{project} {given.get('stack_root', '/opt/moorage')}"
+    )
+    sites = [site["host"] for site in render("{{ proxy_sites }}", **common)]
+    assert ("s3.example.com" in sites) == given.get("object_store_enabled", True)
+    names = {secret["name"] for secret in render("{{ stack_secrets }}", **common)}
+    assert ("S3_ADMIN_SECRET_ACCESS_KEY" in names) == given.get("object_store_enabled", True)
+
+
+@pytest.mark.parametrize(
+    ("services", "said"),
+    [
+        (
+            {"shop": {"image": "x", "memmory": "1m"}},
+            "stack_services.shop.memmory is not a key of a service; did you mean",
+        ),
+        ({"shop": {}}, "stack_services.shop.image is missing"),
+        ({"shop": "x"}, "must be a dictionary"),
+        ({"shop": {"image": "x", "port": "80"}}, "stack_services.shop.port is '80', which is of the wrong type"),
+        ({"shop": {"image": "x", "memory": "64 mib"}}, "stack_services.shop.memory is '64 mib', which is no size"),
+        ({"shop": {"image": "x", "host": "s3"}}, "which the stack itself has already"),
+        ({"a": {"image": "x", "host": "w"}, "b": {"image": "x", "host": "w"}}, "which stack_services.a has already"),
+        ({"proxy": {"image": "x"}}, "the name is the stack's own"),
+        ({"Shop": {"image": "x"}}, "not of a-z"),
+        ({"shop": {"image": "x", "probe": False, "host": "w"}}, None),
+    ],
+)
+def test_a_service_that_is_wrong_is_named_by_its_path(plugin, services, said):
+    faults = plugin("module_utils", "inventory_rules").service_faults(services)
+    assert [fault.role for fault in faults] == ["stack"] * len(faults)
+    assert [said in fault.variable for fault in faults] == ([True] if said else [])
