@@ -7,12 +7,25 @@ import os
 import re
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 HASH_LABEL = "com.docker.compose.config-hash"
 SERVICE_LABEL = "com.docker.compose.service"
 PROJECT_LABEL = "com.docker.compose.project"
+
+
+# A container without a health check that falls over does so within this time, restarted again and again.
+SETTLED_SECONDS = 3
+
+
+def _age(began: str) -> float:
+    """Seconds since a time as the engine writes it (RFC 3339, nanoseconds); without one, long ago."""
+    if not began:
+        return float("inf")
+    start = datetime.fromisoformat(began[:19] + "+00:00")
+    return (datetime.now(UTC) - start).total_seconds()
 
 
 class CommandFailed(Exception):
@@ -28,11 +41,14 @@ class Running(NamedTuple):
     health: str
     restarts: int
     image: str
+    began: str = ""
 
     @property
     def well(self) -> bool:
-        """Runs, and is healthy where it says how to tell."""
-        return self.state == "running" and self.health in ("healthy", "")
+        """Runs, and is healthy where it says how to tell; where it does not, it has run for a while."""
+        if self.state != "running":
+            return False
+        return self.health == "healthy" or (self.health == "" and _age(self.began) >= SETTLED_SECONDS)
 
 
 def run(
@@ -117,6 +133,7 @@ def containers(root: str, project: str) -> dict[str, Running]:
             entry["State"].get("Health", {}).get("Status", ""),
             entry["RestartCount"],
             entry["Config"]["Image"],
+            entry["State"]["StartedAt"],
         )
     return found
 

@@ -78,9 +78,10 @@ def converge(module: AnsibleModule, args: dict[str, Any]) -> None:
             changes=changes,
             services=explain(root, ill),
         )
+    said = explain(root, {name: have[name] for name in args["stopped"] if name in have})
     if gone:
         stop(root, [have[name].container for name in gone], args["stop_seconds"])
-    module.exit_json(changed=bool(changes), changes=changes)
+    module.exit_json(changed=bool(changes), changes=changes, stopped=said)
 
 
 def main() -> None:
