@@ -53,7 +53,8 @@ def write_facts(lab: str, facts: dict[str, Any]) -> Path:
     path = state_dir(lab) / "generated.yml"
     path.parent.mkdir(parents=True, exist_ok=True)
     _replace(path, yaml.safe_dump(facts, sort_keys=False, width=200))
-    if lab == INVENTORY_LAB and INVENTORY_COPY.parent.is_dir():
+    if lab == INVENTORY_LAB:
+        INVENTORY_COPY.parent.mkdir(exist_ok=True)  # git keeps no empty folder
         _replace(INVENTORY_COPY, path.read_text())
     return path
 
