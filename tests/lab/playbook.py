@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,10 +11,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.hosts import Host
 from tests.lab.lab import Lab
 
 ROOT = Path(__file__).parents[2]
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+# The Debian 12 host, and its names: a domain of its own, as the product's names lead to `vps`.
+OLD = "old"
+OLD_DOMAIN = "old.moorage.test"
+OLD_NAMES = tuple(f"{name}.{OLD_DOMAIN}" for name in ("app", "api", "s3"))
 # Everything that any playbook of this session printed: a secret must not be in it.
 TRANSCRIPT: list[str] = []
 
@@ -69,6 +75,12 @@ def ansible(lab: Lab, playbook: str, *args: str, timeout: float = 900, **environ
     )
     TRANSCRIPT.append(done.stdout)
     return Run(done.returncode, done.stdout, time.monotonic() - begun)
+
+
+def towards(host: Host) -> list[str]:
+    """Arguments that aim the lab's inventory at another host than `vps`."""
+    given = {"lab_address": host.address, "lab_docker_cgroup_parent": host.cgroup_parent, "stack_domain": OLD_DOMAIN}
+    return ["-e", json.dumps(given)]
 
 
 def succeeded(run: Run) -> Run:

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-
-import pytest
+from concurrent.futures import Future
 
 from tests.lab import Host, Lab, Shape
-from tests.lab.playbook import ansible, succeeded
+from tests.lab.playbook import OLD, OLD_DOMAIN, Run, ansible, succeeded, towards
 from tests.lab.web import Client
 
-DOMAIN = "old.moorage.test"
-NAMES = tuple(f"{name}.{DOMAIN}" for name in ("app", "api", "s3"))
 
-
-def towards(host: Host) -> list[str]:
-    """Arguments that aim the lab's inventory at another host than `vps`, under a domain of its own."""
-    given = {"lab_address": host.address, "lab_docker_cgroup_parent": host.cgroup_parent, "stack_domain": DOMAIN}
-    return ["-e", json.dumps(given)]
-
-
-@pytest.fixture(scope="module")
-def bookworm(lab: Lab) -> Iterator[Host]:
-    host = lab.host("old", Shape(image="debian12", aliases=NAMES))
-    yield host
-    lab.forget("old")
-
-
-def test_debian_12_becomes_the_product_and_the_second_run_changes_nothing(lab: Lab, site: Host, bookworm: Host):
-    assert "VERSION_ID=\"12\"" in bookworm.exec("cat", "/etc/os-release")
-    succeeded(ansible(lab, "site", *towards(bookworm), "-e", "image_tag=sha-one"))
+def test_debian_12_becomes_the_product_and_the_second_run_changes_nothing(
+    lab: Lab, site: Host, beside: Future[Run]
+) -> None:
+    succeeded(beside.result(timeout=600))
+    bookworm = lab.hosts[OLD]
+    assert 'VERSION_ID="12"' in bookworm.exec("cat", "/etc/os-release")
     assert succeeded(ansible(lab, "site", *towards(bookworm))).changed == 0
-    ready = Client(bookworm.address, lab.root_certificate).get(f"https://api.{DOMAIN}/api/v1/health/ready")
+    ready = Client(bookworm.address, lab.root_certificate).get(f"https://api.{OLD_DOMAIN}/api/v1/health/ready")
     assert ready.status == 200
+    lab.forget(OLD)
 
 
 def test_a_host_with_too_little_memory_is_refused_untouched(lab: Lab, site: Host):
