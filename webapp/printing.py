@@ -23,3 +23,8 @@ def show(data: Any, lines: Iterable[str], *, as_json: bool) -> None:
     else:
         for line in lines:
             click.echo(line)
+
+
+def changed_word(changed: bool) -> str:
+    """What a command that brings something to a state says it did."""
+    return "changed" if changed else "unchanged"

@@ -101,7 +101,7 @@ def test_what_must_be_started_and_why(plugin, have, reason):
 
 def test_the_probes_ask_for_the_running_digest(plugin):
     release = {"units": {"controlplane": {"active": "blue", "images": {"blue": f"r/c@{A}"}}}}
-    checks = plugin("filter", "release").outside_checks("x.test", {}, release, [{"host": "app.x.test"}])
+    checks = plugin("filter", "release").outside_checks("x.test", release, [{"host": "app.x.test"}])
     assert checks[0]["json"] == {"data.version": "a" * 12}
     assert {"url": "https://app.x.test/", "status": 200} in checks
 
@@ -112,5 +112,5 @@ def test_the_probes_ask_for_the_running_digest(plugin):
 )
 def test_a_service_says_what_it_answers_when_it_is_well(plugin, probe, asked):
     sites = [{"host": "hook.x.test", "probe": probe}]
-    checks = plugin("filter", "release").outside_checks("x.test", {}, {"units": {}}, sites)
+    checks = plugin("filter", "release").outside_checks("x.test", {"units": {}}, sites)
     assert [check for check in checks if "hook" in check["url"]] == ([asked] if asked else [])

@@ -6,7 +6,7 @@ import click
 
 from webapp.database import migrations, roles
 from webapp.database.heads import head
-from webapp.printing import json_option, show
+from webapp.printing import changed_word, json_option, show
 from webapp.settings import Settings, SettingsError
 
 
@@ -21,7 +21,7 @@ def upgrade(as_json: bool) -> None:
     """Migrate the tables to this version's."""
     settings = Settings.load()
     changed = migrations.upgrade(migrations.owner_url(settings), application=settings.database_url.user)
-    show({"changed": changed, "at": head()}, [f"{_word(changed)}: tables at {head()}"], as_json=as_json)
+    show({"changed": changed, "at": head()}, [f"{changed_word(changed)}: tables at {head()}"], as_json=as_json)
 
 
 @db.command()
@@ -41,8 +41,4 @@ def roles_(as_json: bool) -> None:
     if settings.database_admin_url is None:
         raise SettingsError("DATABASE_ADMIN_URL is missing: only a superuser can make roles.")
     changed = roles.prepare(settings.database_admin_url, roles.Plan.of(settings))
-    show({"changed": changed}, [_word(changed)], as_json=as_json)
-
-
-def _word(changed: bool) -> str:
-    return "changed" if changed else "unchanged"
+    show({"changed": changed}, [changed_word(changed)], as_json=as_json)

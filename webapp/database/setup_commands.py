@@ -8,7 +8,7 @@ import click
 
 from webapp.database import migrations, roles
 from webapp.object_store import service as object_store
-from webapp.printing import json_option, show
+from webapp.printing import changed_word, json_option, show
 from webapp.settings import Settings
 
 
@@ -25,19 +25,15 @@ def setup(as_json: bool) -> None:
 def _roles(settings: Settings) -> str:
     if settings.database_admin_url is None:
         return "skipped"  # roles are as they were given: this process could not make them
-    return _word(roles.prepare(settings.database_admin_url, roles.Plan.of(settings)))
+    return changed_word(roles.prepare(settings.database_admin_url, roles.Plan.of(settings)))
 
 
 def _migrations(settings: Settings) -> str:
-    return _word(migrations.upgrade(migrations.owner_url(settings), application=settings.database_url.user))
+    return changed_word(migrations.upgrade(migrations.owner_url(settings), application=settings.database_url.user))
 
 
 def _store(settings: Settings) -> str:
-    return _word(object_store.prepare(settings))
-
-
-def _word(changed: bool) -> str:
-    return "changed" if changed else "unchanged"
+    return changed_word(object_store.prepare(settings))
 
 
 STEPS: dict[str, Callable[[Settings], str]] = {"roles": _roles, "migrations": _migrations, "store": _store}

@@ -29,9 +29,7 @@ def expected_images(units: Mapping[str, Any], release: Mapping[str, Any]) -> dic
     return out
 
 
-def outside_checks(
-    domain: str, units: Mapping[str, Any], release: Mapping[str, Any], sites: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def outside_checks(domain: str, release: Mapping[str, Any], sites: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What must be true from outside: health, readiness, the running digest, each site, closed doors, the socket."""
     state = release["units"].get("controlplane", {})
     image = state.get("images", {}).get(state.get("active"), "")

@@ -23,7 +23,6 @@ options:
   definitions: {type: dict, required: true, description: "Unit to what its slot is to be made from: services, jobs"}
   tag: {type: str, required: true, description: The tag to deploy}
   release: {type: dict, required: true, description: The host's release.json}
-  root: {type: path, default: /opt/moorage, description: Folder of the stack}
 """
 
 
@@ -98,7 +97,6 @@ def main() -> None:
             "definitions": {"type": "dict", "required": True},
             "tag": {"type": "str", "required": True},
             "release": {"type": "dict", "required": True},
-            "root": {"type": "path", "default": "/opt/moorage"},
         },
         supports_check_mode=True,
     )
