@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.lab.progress import say
 from tests.lab.recipes import PINNED, ensure_image
 from tests.lab.services import Authority, Registry
 from tests.lab.shapes import Shape
+from tests.lab.variants import Change, broken, push_variant
 
 PUBLIC_NAMES = tuple(f"{name}.{DOMAIN}" for name in ("app", "api", "s3"))
 MAIN_HOST = "vps"
@@ -162,6 +164,24 @@ class Lab:
         """Build and push the product's images; see `product.push_products`."""
         self.registry.ensure()
         return push_products(self.engine, self.registry, tag)
+
+    def variant(
+        self,
+        tag: str,
+        product: str = "controlplane",
+        base: str = "sha-one",
+        dockerfile: str = "",
+        files: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
+        """The product's image at `base` with something on top, under `tag`; see `variants.push_variant`.
+
+        The other products get the tag too where they have none, as they are at `base`: it can be released.
+        """
+        return push_variant(self.engine, self.registry, product, tag, base, Change(dockerfile, files or {}))
+
+    def broken(self, tag: str, product: str, kind: str, base: str = "sha-one") -> dict[str, str]:
+        """The same, spoilt in one of the ways of `variants.BROKEN`: never-healthy, crash-loop and so on."""
+        return push_variant(self.engine, self.registry, product, tag, base, broken(product, kind))
 
     def down(self) -> None:
         """Remove every trace of the lab, and stop the engine when we started it and no lab is left."""
