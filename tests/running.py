@@ -1,0 +1,48 @@
+"""Runs a module of ours as Ansible does on a host: a process of its own, arguments in, JSON out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+from tests.rendering import PLUGINS
+
+_WRAPPER = """
+import json, runpy, sys
+import ansible.module_utils
+from ansible.module_utils.testing import patch_module_args
+path, folder, arguments = sys.argv[1:]
+ansible.module_utils.__path__.append(folder)
+with patch_module_args(json.loads(arguments)):
+    runpy.run_path(path, run_name="__main__")
+"""
+
+
+class Outcome(NamedTuple):
+    """What a module returned, and everything it printed."""
+
+    result: dict[str, Any]
+    said: str
+
+
+def run_module(name: str, *, check: bool = False, environment: dict[str, str] | None = None, **args: Any) -> Outcome:
+    """One run of `playbooks/plugins/modules/<name>.py` on this machine.
+
+    Args:
+        check: in check mode.
+        environment: what its process gets in place of this one's environment.
+        args: the module's arguments.
+    """
+    given = json.dumps({**args, "_ansible_check_mode": check})
+    done = subprocess.run(
+        [sys.executable, "-c", _WRAPPER, PLUGINS / "modules" / f"{name}.py", PLUGINS / "module_utils", given],
+        env=os.environ if environment is None else environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return Outcome(json.loads(done.stdout), done.stdout + done.stderr)
