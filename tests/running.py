@@ -28,8 +28,10 @@ class Outcome(NamedTuple):
     said: str
 
 
-def run_module(name: str, *, check: bool = False, environment: dict[str, str] | None = None, **args: Any) -> Outcome:
-    """One run of `playbooks/plugins/modules/<name>.py` on this machine.
+def run_module(
+    module: str, /, *, check: bool = False, environment: dict[str, str] | None = None, **args: Any
+) -> Outcome:
+    """One run of `playbooks/plugins/modules/<module>.py` on this machine.
 
     Args:
         check: in check mode.
@@ -38,7 +40,7 @@ def run_module(name: str, *, check: bool = False, environment: dict[str, str] | 
     """
     given = json.dumps({**args, "_ansible_check_mode": check})
     done = subprocess.run(
-        [sys.executable, "-c", _WRAPPER, PLUGINS / "modules" / f"{name}.py", PLUGINS / "module_utils", given],
+        [sys.executable, "-c", _WRAPPER, PLUGINS / "modules" / f"{module}.py", PLUGINS / "module_utils", given],
         env=os.environ if environment is None else environment,
         capture_output=True,
         text=True,
