@@ -55,9 +55,13 @@ def test_every_playbook_parses(playbook):
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
-def test_every_playbook_begins_with_the_guard(playbook):
+def test_every_playbook_begins_with_the_guard_and_leaves_the_host_whatever_happened(playbook):
     for entry in yaml.safe_load(playbook.read_text()):
-        assert entry.get("roles", [None])[0] == "guard", entry.get("name")
+        (alone,) = entry["tasks"]
+        assert alone["block"][0]["ansible.builtin.import_role"] == {"name": "guard"}, entry.get("name")
+        (leave,) = alone["always"]
+        assert leave["ansible.builtin.import_role"] == {"name": "guard", "tasks_from": "leave.yml"}
+        assert set(alone) == {"name", "block", "always"}
 
 
 @pytest.mark.parametrize(

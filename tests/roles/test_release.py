@@ -12,6 +12,11 @@ def planner(plugin):
     return plugin("modules", "release_plan")
 
 
+@pytest.fixture
+def changes_of(plugin):
+    return plugin("module_utils", "release_changes")
+
+
 D = {"services": {"shop": {"mem_limit": "64m"}}, "jobs": {}}
 
 
@@ -22,7 +27,7 @@ def state(active, **images):
     }
 
 
-def test_another_configuration_of_the_same_image_goes_into_the_free_slot_under_its_own_tag(planner):
+def test_another_configuration_of_the_same_image_goes_into_the_free_slot_under_its_own_tag(planner, changes_of):
     other = {"services": {"shop": {"mem_limit": "128m"}}, "jobs": {}}
     changes = planner.plan({"shop": f"r/shop@{A}"}, {}, "", state("blue", blue=A), {"shop": other})
     assert changes["shop"] == {
@@ -33,7 +38,7 @@ def test_another_configuration_of_the_same_image_goes_into_the_free_slot_under_i
         "tag": "t0",
         "definition": other,
     }
-    _, after = planner.planned_release(state("blue", blue=A), changes)
+    _, after = changes_of.states(state("blue", blue=A), changes)
     assert after["units"]["shop"]["definitions"] == {"blue": D, "green": other}
 
 
@@ -51,10 +56,10 @@ def test_the_free_slot_takes_what_is_new(planner, release, digest, slot):
     assert (changes["shop"]["slot"] if changes else None) == slot
 
 
-def test_both_slots_have_images_until_the_switch_and_after_it(planner):
+def test_both_slots_have_images_until_the_switch_and_after_it(planner, changes_of):
     before = state("blue", blue=A)
     changes = planner.plan({"shop": "r/shop"}, {"shop": B}, "t2", before, {"shop": D})
-    both, after = planner.planned_release(before, changes)
+    both, after = changes_of.states(before, changes)
     assert both["units"]["shop"]["active"] == "blue"
     assert after["units"]["shop"]["active"] == "green"
     assert (
@@ -68,19 +73,27 @@ def test_both_slots_have_images_until_the_switch_and_after_it(planner):
     assert before == state("blue", blue=A), "the plan must not change what it was given"
 
 
-def test_a_first_release_has_nothing_active_until_the_switch(planner):
+def test_a_first_release_has_nothing_active_until_the_switch(planner, changes_of):
     changes = planner.plan({"shop": "r/shop"}, {"shop": A}, "t", {"units": {}}, {"shop": D})
-    both, after = planner.planned_release({"units": {}}, changes)
+    both, after = changes_of.states({"units": {}}, changes)
     assert both["units"]["shop"]["active"] == ""
     assert after["units"]["shop"]["active"] == "blue"
 
 
-def test_a_service_that_runs_another_image_is_not_released(plugin):
+def test_what_does_not_run_as_wanted_or_is_not_well_is_not_released(plugin):
     seal, state_module = plugin("modules", "release_seal"), plugin("module_utils", "compose_state")
-    running = {"api-blue": state_module.Running("c", "h", "running", "healthy", 0, "r/x@old")}
-    assert seal.differences({"api-blue": "r/x@new", "worker-blue": "r/x@new"}, running) == [
+    running = {
+        "api-blue": state_module.Running("c", "h", "running", "healthy", 0, "r/x@old"),
+        "sockets-blue": state_module.Running("c", "h", "running", "unhealthy", 0, "r/x@new"),
+        "proxy": state_module.Running("c", "h", "exited", "", 0, "r/caddy@1"),
+    }
+    expected = dict.fromkeys(("api-blue", "sockets-blue", "worker-blue"), "r/x@new")
+    assert seal.differences(expected, running, ["proxy", "postgres"]) == [
         "api-blue runs r/x@old, not r/x@new",
         "worker-blue runs nothing, not r/x@new",
+        "sockets-blue is running unhealthy",
+        "proxy is exited",
+        "postgres has no container",
     ]
 
 

@@ -131,6 +131,11 @@ def fixed_images(units: Mapping[str, Any]) -> list[str]:
     return [definition["image"] for definition in units.values() if _is_fixed(definition["image"])]
 
 
+def tagged_images(units: Mapping[str, Any]) -> dict[str, str]:
+    """Unit to image, of those that follow the release's tag."""
+    return {name: unit["image"] for name, unit in units.items() if not _is_fixed(unit["image"])}
+
+
 def _is_fixed(image: str) -> bool:
     return "@" in image or ":" in image.rpartition("/")[2]
 
@@ -261,6 +266,7 @@ class FilterModule:
             "pinned": pinned,
             "product_units": product_units,
             "slot_services": slot_services,
+            "tagged_images": tagged_images,
             "unit_definition": unit_definition,
             "unpinned": unpinned,
             "upstream": upstream,

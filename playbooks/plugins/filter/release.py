@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 
@@ -62,17 +61,69 @@ def outside_checks(domain: str, release: Mapping[str, Any], sites: list[dict[str
     return checks
 
 
-def release_entry(changes: Mapping[str, Any], who: str, verdict: str) -> dict[str, Any]:
-    """The line of releases.jsonl."""
-    return {
-        "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "by": who,
-        "tag": ", ".join(sorted({change["tag"] for change in changes.values()})),
-        "verdict": verdict,
+def release_entry(changes: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of releases.jsonl, but for what only the host can add: when, how long, which requests.
+
+    Args:
+        changes: unit to its change.
+        facts: ``kind`` (deploy, rollback), ``by``, ``verdict`` (success, failed), ``tag`` asked for, ``before`` and
+            ``after`` (states of release.json; the latter empty where it was never worked out), ``reason`` of a failure.
+    """
+    before, after = facts["before"], facts.get("after") or {}
+    tags = sorted({str(change["tag"]) for change in changes.values()})
+    entry: dict[str, Any] = {
+        "kind": facts["kind"],
+        "by": facts["by"],
+        "tag": ", ".join(tags) or facts["tag"] or "the release before",
+        "verdict": facts["verdict"],
+        "number": after.get("number"),
+        "from": {"number": before.get("number"), "tag": before.get("entry", {}).get("tag")},
         "units": {
             unit: {name: change[name] for name in ("from", "to", "slot", "tag")} for unit, change in changes.items()
         },
     }
+    if facts.get("reason"):
+        entry["reason"] = " ".join(str(facts["reason"]).split())[:1000]
+    if facts["verdict"] == "success":
+        entry["rollback"] = way_back(before, after)
+    return entry
+
+
+def way_back(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What a rollback without a tag would do, once this release is the present one."""
+    if after.get("rolled_back_from"):
+        return {"allowed": False, "why": "this is a rollback: the next one has to name a tag"}
+    if not before.get("number"):
+        return {"allowed": False, "why": "there is no earlier release"}
+    back = {"to": before["number"], "tag": before.get("entry", {}).get("tag")}
+    head, fit = before.get("schema", {}).get("head"), after.get("schema", {}).get("works_with", [])
+    if head and head not in fit:
+        why = f"its code is at schema {head}; the tables now work with code at {', '.join(fit)} only"
+        return {**back, "allowed": False, "why": why}
+    return {**back, "allowed": True}
+
+
+def with_schema(after: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A release's state with what `schema_plan` found; unchanged where the control plane's image does not change."""
+    if "head" not in schema:
+        return dict(after)
+    return {**after, "schema": {name: schema[name] for name in ("head", "works_with")}}
+
+
+def summary(entry: Mapping[str, Any], drained: float) -> str:
+    """What a person is told of a release that succeeded."""
+    requests, back = entry["requests"], entry["rollback"]
+    seen = (
+        f"{requests['answered']} requests were answered meanwhile, {requests['failed']} failed"
+        if "answered" in requests
+        else f"how many requests failed meanwhile is not known ({requests['unknown']})"
+    )
+    done = "Went back to" if entry["kind"] == "rollback" else "Released"
+    way = f"goes to {back['tag']} (release {back['to']})" if back["allowed"] else f"would be refused: {back['why']}"
+    return (
+        f"{done} {entry['tag']} (release {entry['number']}) in {entry['seconds']} s, to the new digest probed; {seen}. "
+        f"The old slot took {drained} s to finish and stop. A rollback without a tag {way}."
+    )
 
 
 class FilterModule:
@@ -86,4 +137,6 @@ class FilterModule:
             "new_services": new_services,
             "outside_checks": outside_checks,
             "release_entry": release_entry,
+            "release_summary": summary,
+            "with_schema": with_schema,
         }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -23,6 +24,7 @@ short_description: Ensure that services run, as declared, and are well
 description: >-
   Starts what has no container, was changed or has stopped, and nothing else; then waits until each service is
   healthy. Fails with the last log lines of those that are not. In check mode it says what would be started and why.
+  Returns how many seconds the stopped ones took to finish.
 options:
   root: {type: path, default: /opt/moorage, description: Folder of compose.yml}
   project: {type: str, default: moorage, description: Compose project}
@@ -79,9 +81,10 @@ def converge(module: AnsibleModule, args: dict[str, Any]) -> None:
             services=explain(root, ill),
         )
     said = explain(root, {name: have[name] for name in args["stopped"] if name in have})
+    begun = time.monotonic()
     if gone:
         stop(root, [have[name].container for name in gone], args["stop_seconds"])
-    module.exit_json(changed=bool(changes), changes=changes, stopped=said)
+    module.exit_json(changed=bool(changes), changes=changes, stopped=said, seconds=round(time.monotonic() - begun, 1))
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Reads, in one call, what every playbook wants to know of a host before it changes anything."""
+"""Reads, in one call, what every playbook wants to know of a host before it changes anything, and takes its lock."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ import json
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.release_lock import Held, refusal, take
+from ansible.module_utils.release_store import append
 
 DOCUMENTATION = """
 module: preflight
 short_description: Read the host's facts and refuse a host that cannot carry the stack
 description: >-
   A small replacement for gathering facts (one call, about 0.1 s): distribution, memory, free disk, default interface,
-  who listens on the web ports, and the state of the release. Changes nothing.
+  who listens on the web ports, and the state of the release. Takes the host's lock last, and changes nothing else.
 options:
   root: {type: path, default: /opt/moorage, description: Where the stack lives}
   min_memory_mb: {type: int, default: 1900, description: Refuse a host with less memory (2 GB machines report less)}
   min_disk_mb: {type: int, default: 10240, description: Refuse a first installation with less free disk}
   project: {type: str, default: moorage, description: Compose project of the stack}
   ports: {type: list, elements: int, default: [80, 443], description: No foreign service may listen on these}
+  lock: {type: dict, default: {}, description: "Who runs this; takes the host's lock for it (not in check mode)"}
+  break_lock: {type: str, default: "", description: "Token of a lock whose run is dead, to be taken over"}
 """
 
 # The engine's own port proxies stand for containers, which `foreign_containers` tells apart.
@@ -133,6 +138,18 @@ def complaints(facts: dict[str, Any], first: bool, args: dict[str, Any]) -> list
     return out
 
 
+def lock_host(module: AnsibleModule) -> dict[str, Any] | None:
+    """Take the host's lock; ends the module where another run has it. Returns the dead run's lock taken over."""
+    try:
+        taken = take(module.params["lock"], module.params["break_lock"])
+    except Held as held:
+        module.fail_json(msg=refusal(held.lock), held=held.lock)
+    if taken and taken.get("releasing"):
+        line = {"by": taken.get("by"), "at": taken.get("at"), "verdict": "interrupted"}
+        append(Path(module.params["root"]), {**taken["releasing"], **line})
+    return taken
+
+
 def main() -> None:
     """Entry point of the module."""
     module = AnsibleModule(
@@ -142,10 +159,13 @@ def main() -> None:
             "min_disk_mb": {"type": "int", "default": 10240},
             "project": {"type": "str", "default": "moorage"},
             "ports": {"type": "list", "elements": "int", "default": [80, 443]},
+            "lock": {"type": "dict", "default": {}},
+            "break_lock": {"type": "str", "default": "", "no_log": False},
         },
         supports_check_mode=True,
     )
     args = module.params
+    begun = time.time()
     facts: dict[str, Any] = {
         **distribution(Path("/etc/os-release").read_text()),
         "architecture": os.uname().machine,
@@ -168,7 +188,8 @@ def main() -> None:
         module.fail_json(
             msg=f"{args['root']}/release.json is not JSON ({error}). Move it away: the next run then releases anew."
         )
-    module.exit_json(changed=False, ansible_facts={**facts, "release": release})
+    taken = lock_host(module) if args["lock"] and not module.check_mode else None
+    module.exit_json(changed=False, ansible_facts={**facts, "release": release, "begun": begun}, took_over=taken)
 
 
 if __name__ == "__main__":

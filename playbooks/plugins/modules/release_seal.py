@@ -3,49 +3,55 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.access_log import count
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.compose_state import CommandFailed, containers
+from ansible.module_utils.release_store import append, images_of, records, seal
 
 DOCUMENTATION = """
 module: release_seal
-short_description: Record a release in release.json and releases.jsonl
+short_description: Record a release in release.json, releases/ and releases.jsonl
 description: >-
-  With verdict success it first reads back the image of every container that should run, and fails where one differs.
-  A failed release is a line in releases.jsonl only; release.json then still names what serves.
+  With verdict success it first reads back every container that should run, and fails where one has another image or is
+  not well. A failed release is a line in releases.jsonl only; release.json then still names what serves.
 options:
   root: {type: path, default: /opt/moorage, description: Folder of the stack}
   project: {type: str, default: moorage, description: Compose project}
   release: {type: dict, required: true, description: State to record as the present one}
   expected: {type: dict, default: {}, description: Compose service to the image reference it must run}
-  entry: {type: dict, required: true, description: "The line for releases.jsonl: who, when, plan, verdict"}
+  well: {type: list, elements: str, default: [], description: Further services that must be well}
+  entry: {type: dict, required: true, description: "The line for releases.jsonl: who, from, to, units, verdict"}
+  since: {type: float, required: true, description: When the run began on this host (seconds since 1970)}
+  log: {type: path, required: true, description: Folder of the proxy's access log}
 """
 
 
-def differences(expected: dict[str, str], running: dict[str, Any]) -> list[str]:
-    """Services that do not run the image they should. Pure."""
+def differences(expected: dict[str, str], running: dict[str, Any], well: list[str]) -> list[str]:
+    """Services that do not run the image they should, or are not well. Pure."""
     out = []
     for service, image in expected.items():
         seen = running[service].image if service in running else "nothing"
         if seen != image:
             out.append(f"{service} runs {seen}, not {image}")
+    for service in [*expected, *well]:
+        if service not in running:
+            out += [] if service in expected else [f"{service} has no container"]
+        elif not running[service].well:
+            out.append(f"{service} is {running[service].state} {running[service].health}".rstrip())
     return out
 
 
-def replace(path: Path, text: str) -> None:
-    """Write a file atomically, 0644."""
-    handle, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(staged).chmod(0o644)
-    Path(staged).replace(path)
+def requests_since(folder: Path, since: float) -> dict[str, Any]:
+    """What the proxy answered and failed meanwhile; says so where it has written no log yet."""
+    try:
+        return dict(count(folder, since))
+    except OSError as error:
+        return {"unknown": str(error)}
 
 
 def main() -> None:
@@ -56,28 +62,36 @@ def main() -> None:
             "project": {"type": "str", "default": "moorage"},
             "release": {"type": "dict", "required": True},
             "expected": {"type": "dict", "default": {}},
+            "well": {"type": "list", "elements": "str", "default": []},
             "entry": {"type": "dict", "required": True},
+            "since": {"type": "float", "required": True},
+            "log": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
     args = module.params
     if module.check_mode:
-        module.exit_json(changed=True)
+        module.exit_json(changed=True, entry=args["entry"])
     root = Path(args["root"])
-    succeeded = args["entry"].get("verdict") == "success"
+    entry = {
+        **args["entry"],
+        "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": round(time.time() - args["since"], 1),
+        "requests": requests_since(Path(args["log"]), args["since"]),
+    }
+    if entry["verdict"] != "success":
+        append(root, entry)
+        module.exit_json(changed=True, entry=entry)
     try:
-        wrong = differences(args["expected"], containers(str(root), args["project"])) if succeeded else []
+        wrong = differences(args["expected"], containers(str(root), args["project"]), args["well"])
     except CommandFailed as error:
         module.fail_json(msg=f"What runs could not be read back: {error}")
     if wrong:
         module.fail_json(msg="Not released: " + "; ".join(wrong))
-    with (root / "releases.jsonl").open("a") as log:
-        log.write(json.dumps(args["entry"], sort_keys=True) + "\n")
-        log.flush()
-        os.fsync(log.fileno())
-    if succeeded:
-        replace(root / "release.json", json.dumps(args["release"], indent=2, sort_keys=True) + "\n")
-    module.exit_json(changed=True)
+    stay = seal(root, args["release"], entry)
+    known = records(root)
+    images = sorted(set().union(*(images_of(known[number]) for number in stay if number in known)))
+    module.exit_json(changed=True, entry=entry, kept=stay, images=images)
 
 
 if __name__ == "__main__":

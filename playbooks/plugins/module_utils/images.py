@@ -1,0 +1,44 @@
+"""Images of the host's engine: what is here, what has to be fetched."""
+
+from __future__ import annotations
+
+import json
+
+from ansible.module_utils.compose_state import CommandFailed, run
+
+# A slow line and a large image; a pull that hangs for longer than this will not end.
+PULL_SECONDS = 1800
+
+
+def present(reference: str) -> bool:
+    """Whether the engine has an image."""
+    try:
+        run(["docker", "image", "inspect", "--format", "{{.Id}}", reference], "/")
+    except CommandFailed:
+        return False
+    return True
+
+
+def pull(reference: str) -> None:
+    """Fetch an image by its digest, unless it is here: then no registry is asked.
+
+    Raises:
+        CommandFailed: with the engine's words.
+    """
+    if not present(reference):
+        run(["docker", "pull", "--quiet", reference], "/", timeout=PULL_SECONDS)
+
+
+def pulled_digest(image: str, tag: str) -> str:
+    """Pull a tag; the digest it stood for.
+
+    Raises:
+        CommandFailed: with the engine's words.
+    """
+    run(["docker", "pull", "--quiet", f"{image}:{tag}"], "/", timeout=PULL_SECONDS)
+    known = json.loads(run(["docker", "image", "inspect", f"{image}:{tag}"], "/"))[0]["RepoDigests"]
+    for reference in known:
+        name, _, digest = reference.partition("@")
+        if name == image:
+            return str(digest)
+    raise CommandFailed(f"{image}:{tag} was pulled but the engine names no digest for it (only {known})")

@@ -1,0 +1,122 @@
+"""What a release changes: for each unit from what to what, in which slot. Pure functions of data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+class NoWayBack(Exception):
+    """There is no release to go back to; the text says why and what to do."""
+
+
+def change(unit: str, release: dict[str, Any], image: str, tag: str, definition: dict[str, Any]) -> dict[str, Any]:
+    """``{from, to, slot, previous, tag, definition}`` of one unit; empty where it is so already."""
+    state = release["units"].get(unit, {})
+    active = state.get("active", "")
+    current = state.get("images", {}).get(active, "")
+    if current == image and state.get("definitions", {}).get(active) == definition:
+        return {}
+    return {
+        "from": current,
+        "to": image,
+        "slot": {"": "blue", "blue": "green", "green": "blue"}[active],
+        "previous": active,
+        "tag": tag,
+        "definition": definition,
+    }
+
+
+def states(release: dict[str, Any], changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """release.json's units while both slots run, and after the switch."""
+
+    def units(switched: bool) -> dict[str, Any]:
+        out: dict[str, Any] = json.loads(json.dumps(release["units"]))
+        for unit, new in changes.items():
+            state = out.setdefault(unit, {"active": "", "images": {}, "tags": {}})
+            state["images"][new["slot"]] = new["to"]
+            state["tags"][new["slot"]] = new["tag"]
+            state.setdefault("definitions", {})[new["slot"]] = new["definition"]
+            if switched:
+                state["active"] = new["slot"]
+        return out
+
+    return {**release, "units": units(False)}, {**release, "units": units(True)}
+
+
+def forward(release: dict[str, Any], changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both states of a deploy: a new number, with the present one behind it as the way back."""
+    both, after = states(release, changes)
+    number = release.get("last", 0) + 1
+    behind = [release["number"]] if release.get("number") else []
+    after |= {"number": number, "last": number, "before": behind + release.get("before", [])}
+    after.pop("rolled_back_from", None)
+    return both, after
+
+
+def backward(
+    release: dict[str, Any], changes: dict[str, Any], number: int | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both states of a rollback: to the release of that number, or (None) to one that the host had not kept."""
+    if number is None:
+        both, after = forward(release, changes)
+    else:
+        both, after = states(release, changes)
+        after |= {"number": number, "before": [n for n in release.get("before", []) if n < number]}
+    return both, {**after, "rolled_back_from": release.get("number", 0)}
+
+
+def tag_of(record: dict[str, Any]) -> str:
+    """A record's name for a person."""
+    return f"{record['tag']} (release {record['number']})"
+
+
+def target(release: dict[str, Any], records: dict[int, dict[str, Any]], tag: str) -> dict[str, Any] | None:
+    """The record to go back to; None where only the registry can have it.
+
+    Args:
+        tag: '' for the last good release.
+
+    Raises:
+        NoWayBack: there is none, or the host has been rolled back already.
+    """
+    if tag:
+        named = [n for n, record in records.items() if n <= release.get("last", 0) and tag in tags_of(record)]
+        # The one that runs, where it has that tag: then nothing is to be done.
+        named.sort(key=lambda n: (n == release.get("number"), n))
+        return records[named[-1]] if named else None
+    for number in release.get("before", []):
+        if number in records:
+            return records[number]
+    raise NoWayBack("This host has no earlier good release to go back to. " + choices(release, records))
+
+
+def tags_of(record: dict[str, Any]) -> set[str]:
+    """The tags that a record's units were released under."""
+    return {unit["tag"] for unit in record["units"].values()}
+
+
+def choices(release: dict[str, Any], records: dict[int, dict[str, Any]]) -> str:
+    """What a person may name."""
+    others = [tag_of(record) for n, record in sorted(records.items(), reverse=True) if n != release.get("number")]
+    if not others:
+        return "A tag that the registry has can be named with -e image_tag=…"
+    return f"Kept here: {', '.join(others)}; name one, or any tag that the registry has, with -e image_tag=…"
+
+
+def describe(unit: str, new: dict[str, Any]) -> str:
+    """One line for a person."""
+    if new["from"] == new["to"]:
+        return f"{unit}: {new['to']} with another configuration, {new['previous']} → {new['slot']}"
+    return f"{unit}: {new['from'] or 'nothing'} → {new['to']}, slot {new['slot']}"
+
+
+def under_way(kind: str, release: dict[str, Any], after: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """What the lock says of a release while it goes on, so that it is recorded should its run be cut off."""
+    return {
+        "kind": kind,
+        "tag": ", ".join(sorted({str(new["tag"]) for new in changes.values()})),
+        "number": after["number"],
+        "from": {"number": release.get("number"), "tag": release.get("entry", {}).get("tag")},
+        "units": {unit: {name: new[name] for name in ("from", "to", "slot", "tag")} for unit, new in changes.items()},
+    }

@@ -1,0 +1,112 @@
+"""The lock of a host: one run at a time changes it. A file, because a run is many connections one after the other."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+LOCK = Path("/var/lib/moorage/lock.json")
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Held(Exception):
+    """Another run has the lock; `lock` is what it wrote."""
+
+    def __init__(self, lock: dict[str, Any]) -> None:
+        super().__init__("the lock is held")
+        self.lock = lock
+
+
+def take(mine: dict[str, Any], broken: str = "", path: Path = LOCK) -> dict[str, Any] | None:
+    """Take the lock, or raise.
+
+    Args:
+        mine: who takes it: token, what, by, from, controller, pid, began (see action/preflight.py).
+        broken: token of a lock that may be taken over, because its run is known to be dead.
+
+    Returns:
+        the lock that was taken over: the one named, or one from before the host was booted; None where there was none.
+
+    Raises:
+        Held: by another run.
+    """
+    entry = {**mine, "boot": BOOT.read_text().strip(), "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    with _alone(path):
+        found = read(path) if path.exists() else None
+        if found is not None and (not found or (found.get("token") != broken and found.get("boot") == entry["boot"])):
+            raise Held(found)
+        _write(path, entry)
+    return found
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Looking at the lock and changing it are one step: of two that break a dead run's lock, one gets it."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with path.with_suffix(".guard").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    staged = path.with_suffix(".new")
+    staged.write_text(json.dumps(content))
+    staged.replace(path)
+
+
+def read(path: Path = LOCK) -> dict[str, Any]:
+    """What the lock says; empty where there is none, or one that was cut off while it was written."""
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def note(releasing: dict[str, Any], path: Path = LOCK) -> None:
+    """Write into the lock what release is under way, so that whoever finds it dead can record that it was cut off."""
+    with _alone(path):
+        content = read(path)
+        if content:
+            _write(path, {**content, "releasing": releasing})
+
+
+def leave(token: str, path: Path = LOCK) -> bool:
+    """Give the lock back; False where it is not (or no longer) this run's."""
+    with _alone(path):
+        if read(path).get("token") != token:
+            return False
+        path.unlink()
+        return True
+
+
+def age(at: str, now: datetime | None = None) -> str:
+    """How long ago a time in RFC 3339 was, for a person. Pure."""
+    try:
+        seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(at.replace("Z", "+00:00"))).total_seconds()
+    except ValueError:
+        return "at an unknown time"
+    if seconds < 120:
+        return f"{seconds:.0f} s ago"
+    return f"{seconds / 60:.0f} minutes ago" if seconds < 7200 else f"{seconds / 3600:.0f} hours ago"
+
+
+def refusal(lock: dict[str, Any]) -> str:
+    """What a person is told who finds the lock held. Pure."""
+    if not lock:
+        return (
+            f"{LOCK} on the host is locked but does not say by whom: its run was cut off as it began. If no other run "
+            f"is at work, remove the file (`sudo rm {LOCK}`) and run again. Nothing was changed."
+        )
+    return (
+        f"Another run is at work on this host: {lock.get('what')}, by {lock.get('by')} from {lock.get('from')} "
+        f"(process {lock.get('pid')}), begun {lock.get('at')}, {age(str(lock.get('at')))}. Two runs would undo each "
+        "other's work, so this one ends here. Wait for it; or, if you know that it is dead (its CI job was cancelled, "
+        "there is no such process), break its lock: the same command again with "
+        f"`-e break_lock={lock.get('token')}`. Nothing was changed."
+    )

@@ -1,0 +1,131 @@
+#!/usr/bin/python
+"""Works out what a rollback would change: to the last good release, which this host has kept, or to a named one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils import release_lock
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.compose_state import CommandFailed
+from ansible.module_utils.engine_api import registry_digest
+from ansible.module_utils.images import present, pull, pulled_digest
+from ansible.module_utils.release_changes import (
+    NoWayBack,
+    backward,
+    change,
+    choices,
+    describe,
+    tag_of,
+    target,
+    under_way,
+)
+from ansible.module_utils.release_store import images_of, records
+
+DOCUMENTATION = """
+module: rollback_plan
+short_description: Plan the slots of a rollback
+description: >-
+  Without a tag, the newest good release before the present one; after a rollback there is nothing more to do. With a
+  tag, the kept release of that tag, or else what the registry has under it. A kept release needs no registry: its
+  images are on the host.
+options:
+  root: {type: path, default: /opt/moorage, description: Folder of the stack}
+  release: {type: dict, required: true, description: The host's release.json}
+  images: {type: dict, required: true, description: "Unit that follows the release's tag to its image, without a tag"}
+  tag: {type: str, default: "", description: Tag to go back to; empty takes the last good release}
+"""
+
+
+def to_record(release: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """Unit to its change; a unit that the record does not know stays as it is. Pure."""
+    changes = {
+        unit: change(unit, release, kept["image"], kept["tag"], kept["definition"])
+        for unit, kept in record["units"].items()
+        if unit in release["units"]
+    }
+    return {unit: new for unit, new in changes.items() if new}
+
+
+def to_digests(release: dict[str, Any], images: dict[str, str], digests: dict[str, str], tag: str) -> dict[str, Any]:
+    """Unit to its change, for a release that was not kept: its images, as today's slots are configured. Pure."""
+    changes = {}
+    for unit, digest in digests.items():
+        state = release["units"][unit]
+        definition = state["definitions"][state["active"]]
+        changes[unit] = change(unit, release, f"{images[unit]}@{digest}", tag, definition)
+    return {unit: new for unit, new in changes.items() if new}
+
+
+def fetched(module: AnsibleModule, known: dict[int, dict[str, Any]]) -> dict[str, str]:
+    """Digests of a tag that is not kept here, from the registry; ends the module where it has none."""
+    args, digests = module.params, {}
+    running = {
+        unit: image for unit, image in args["images"].items() if args["release"]["units"].get(unit, {}).get("active")
+    }
+    for unit, image in running.items():
+        try:
+            reference = f"{image}:{args['tag']}"
+            digests[unit] = registry_digest(reference) if module.check_mode else pulled_digest(image, args["tag"])
+        except (CommandFailed, OSError) as error:
+            module.fail_json(
+                msg=f"No release kept on this host has the tag {args['tag']}, and the registry cannot give {image} "
+                f"under it: {error}. {choices(args['release'], known)}. The release that runs was not touched."
+            )
+    return digests
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "default": "/opt/moorage"},
+            "release": {"type": "dict", "required": True},
+            "images": {"type": "dict", "required": True},
+            "tag": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    args = module.params
+    release, known = args["release"], records(Path(args["root"]))
+    if not args["tag"] and release.get("rolled_back_from"):
+        module.exit_json(
+            changed=False,
+            plan={},
+            would_change=[],
+            said=f"Nothing to do: release {release['number']} runs since the rollback from release "
+            f"{release['rolled_back_from']}. {choices(release, known)}.",
+        )
+    try:
+        record = target(release, known, args["tag"])
+    except NoWayBack as reason:
+        module.fail_json(msg=str(reason))
+    if record:
+        changes, number = to_record(release, record), record["number"]
+        missing = [image for image in images_of(record) if not present(image)]
+        try:
+            for image in [] if module.check_mode else missing:
+                pull(image)
+        except CommandFailed as error:
+            module.fail_json(
+                msg=f"{tag_of(record)} is known, but its image is no longer here: {error}. Nothing was changed."
+            )
+    else:
+        changes, number = to_digests(release, args["images"], fetched(module, known), args["tag"]), None
+    both, after = backward(release, changes, number)
+    if changes and not module.check_mode:
+        release_lock.note(under_way("rollback", release, after, changes))
+    module.exit_json(
+        changed=module.check_mode and bool(changes),
+        plan=changes,
+        both=both,
+        after=after,
+        record=record or {},
+        would_change=[describe(unit, new) for unit, new in changes.items()],
+        said="" if changes else f"Nothing to do: {args['tag']} is what runs.",
+    )
+
+
+if __name__ == "__main__":
+    main()
