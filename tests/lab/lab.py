@@ -173,10 +173,7 @@ class Lab:
         dockerfile: str = "",
         files: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
-        """The product's image at `base` with something on top, under `tag`; see `variants.push_variant`.
-
-        The other products get the tag too where they have none, as they are at `base`: it can be released.
-        """
+        """The product's image at `base` with something on top, under a `tag` to release; see `push_variant`."""
         return push_variant(self.engine, self.registry, product, tag, base, Change(dockerfile, files or {}))
 
     def broken(self, tag: str, product: str, kind: str, base: str = "sha-one") -> dict[str, str]:

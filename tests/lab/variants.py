@@ -74,7 +74,8 @@ def push_variant(
 ) -> dict[str, str]:
     """Push `product`'s image at the tag `base`, changed, under `tag`; return its image, tag and digest.
 
-    The same change of the same image is built once. Raises LabError for a base or product that there is not, and
+    The other products get the tag on what they are at `base`; to change two of them, make the second variant with the
+    first one's tag as its base. The same change of the same image is built once. Raises LabError for a base or product that there is not, and
     CommandError.
     """
     named = _named(product)
@@ -89,9 +90,10 @@ def push_variant(
             digest = _build_and_push(engine, registry, named, seal, standing_on, change)
         if registry.digest(named.repository, tag) != digest:
             registry.tag(named.repository, seal, tag)
-    # A release asks for every product under one tag: the others are as they were.
+    # A release asks for every product under one tag.
     for other in PRODUCTS:
-        if registry.digest(other.repository, tag) is None and registry.digest(other.repository, base) is not None:
+        there = None if other == named else registry.digest(other.repository, base)
+        if there not in {None, registry.digest(other.repository, tag)}:
             registry.tag(other.repository, base, tag)
     return {"image": f"{registry.name}/{named.repository}", "tag": tag, "digest": digest}
 

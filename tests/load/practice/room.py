@@ -10,6 +10,8 @@ from sqlalchemy import text
 
 from webapp.db import transaction
 from webapp.responses import success
+from webapp.serving import channel
+from webapp.serving.channel import Channel
 
 practice = Blueprint("practice", __name__)
 
@@ -24,3 +26,9 @@ def post() -> Response:
     with transaction() as session:
         session.execute(_INSERT, {"id": post_id, "slot": SLOT})
     return success({"id": post_id, "slot": SLOT}, status=201)
+
+
+@channel.route(practice, "/ws/v1/practice", admit=lambda: None)
+def echo(line: Channel, _guest: None) -> None:
+    for message in line:
+        line.send(message)
