@@ -127,3 +127,52 @@ def test_a_service_says_what_it_answers_when_it_is_well(plugin, probe, asked):
     sites = [{"host": "hook.x.test", "probe": probe}]
     checks = plugin("filter", "release").outside_checks("x.test", {"units": {}}, sites)
     assert [check for check in checks if "hook" in check["url"]] == ([asked] if asked else [])
+
+
+FACTS = {
+    "kind": "deploy",
+    "by": "ann",
+    "tag": "t2",
+    "verdict": "success",
+    "before": {"number": 1, "entry": {"tag": "t1"}, "schema": {"head": "0002"}, "units": {}},
+    "after": {"number": 2, "schema": {"head": "0003", "works_with": ["0002", "0003"]}},
+}
+CHANGES = {"shop": {"from": f"r/shop@{A}", "to": f"r/shop@{B}", "slot": "green", "tag": "t2", "definition": D}}
+
+
+def test_the_line_of_a_release_says_who_from_to_and_what_a_rollback_would_do(plugin):
+    entry = plugin("filter", "release").release_entry(CHANGES, FACTS)
+    assert (entry["by"], entry["number"], entry["tag"]) == ("ann", 2, "t2")
+    assert entry["from"] == {"number": 1, "tag": "t1"}
+    assert entry["units"]["shop"] == {"from": f"r/shop@{A}", "to": f"r/shop@{B}", "slot": "green", "tag": "t2"}
+    assert entry["rollback"] == {"allowed": True, "to": 1, "tag": "t1"}
+
+
+def test_a_way_back_that_the_tables_have_closed_is_said_in_advance(plugin):
+    after = {"number": 2, "schema": {"head": "0004", "works_with": ["0003", "0004"]}}
+    entry = plugin("filter", "release").release_entry(CHANGES, {**FACTS, "after": after})
+    assert entry["rollback"]["allowed"] is False
+    assert "its code is at schema 0002; the tables now work with code at 0003, 0004 only" in entry["rollback"]["why"]
+
+
+def test_a_failed_release_gives_its_reason_and_no_way_back(plugin):
+    facts = {**FACTS, "verdict": "failed", "reason": "not\n well", "after": {}}
+    entry = plugin("filter", "release").release_entry({}, facts)
+    assert (entry["reason"], entry["number"], entry["tag"]) == ("not well", None, "t2")
+    assert "rollback" not in entry
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "A rollback without a tag goes to t1 (release 1)."),
+        ({"kind": "rollback", "rollback": {"allowed": False, "why": "w"}}, "Went back to t2 (release 2) in 12.3 s"),
+        ({"rollback": {"allowed": False, "why": "w"}}, "A rollback without a tag has nowhere to go: w."),
+        ({"rollback": {"allowed": False, "to": 1, "tag": "t1", "why": "w"}}, "would be refused: w."),
+        ({"requests": {"unknown": "no log"}}, "how many requests failed meanwhile is not known (no log)"),
+    ],
+)
+def test_what_a_person_is_told(plugin, change, said):
+    release = plugin("filter", "release")
+    entry = release.release_entry(CHANGES, FACTS) | {"seconds": 12.3, "requests": {"answered": 5, "failed": 0}}
+    assert said in release.summary(entry | change, 3.1)

@@ -119,7 +119,9 @@ def summary(entry: Mapping[str, Any], drained: float) -> str:
         else f"how many requests failed meanwhile is not known ({requests['unknown']})"
     )
     done = "Went back to" if entry["kind"] == "rollback" else "Released"
-    way = f"goes to {back['tag']} (release {back['to']})" if back["allowed"] else f"would be refused: {back['why']}"
+    way = f"goes to {back.get('tag')} (release {back.get('to')})"
+    if not back["allowed"]:
+        way = f"{'would be refused' if 'to' in back else 'has nowhere to go'}: {back['why']}"
     return (
         f"{done} {entry['tag']} (release {entry['number']}) in {entry['seconds']} s, to the new digest probed; {seen}. "
         f"The old slot took {drained} s to finish and stop. A rollback without a tag {way}."
