@@ -34,13 +34,15 @@ dependency_up = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+SWITCHED = 101
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
     """One request. Invented methods count as one, or a stranger could make series without end."""
     requests_total.labels(method if method in _METHODS else "OTHER", route, str(status)).inc()
-    request_seconds.labels(route).observe(seconds)
+    if status != SWITCHED:  # a websocket's hours are no time to an answer
+        request_seconds.labels(route).observe(seconds)
 
 
 def exposition() -> bytes:

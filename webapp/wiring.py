@@ -14,6 +14,7 @@ from webapp.collaborators import Collaborators
 from webapp.health.routes import health
 from webapp.landing.routes import landing
 from webapp.logs import configure_logs
+from webapp.serving import channel
 from webapp.settings import Settings
 
 # The contract's limit for bodies, unless a route says otherwise.
@@ -31,6 +32,7 @@ def wire(settings: Settings | None = None) -> Flask:
     errors.register(app)
     access.register(app)
     metrics.register(app)
+    channel.register(app)
     for room in (landing, health, agents):
         app.register_blueprint(room)
     app.cli = cast(AppGroup, moorage)  # `flask --app webapp …` and `moorage …` are the same commands

@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
+import select
+import time
+
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # gunicorn has no types
+
+from webapp.serving.channel import channels_of
+from webapp.serving.door import SETTLE_SECONDS, turn_away_newcomers
 from webapp.serving.http import serve
 from webapp.settings import Settings
+
+
+class Threads(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's worker, which at a stop also takes what was let in (it would keep it waiting, and then reset it)."""
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            channels_of(self.wsgi).recall()
+            self._take_the_last()
+
+    def _take_the_last(self) -> None:
+        waiting = select.poll()
+        by_descriptor = {listener.fileno(): listener for listener in self.sockets}
+        for descriptor, listener in by_descriptor.items():
+            turn_away_newcomers(listener)
+            waiting.register(descriptor, select.POLLIN)
+        end = time.monotonic() + SETTLE_SECONDS
+        while (left := end - time.monotonic()) > 0:
+            for descriptor, _ in waiting.poll(left * 1000):
+                self.accept(by_descriptor[descriptor])
+        for listener in self.sockets:
+            listener.close()
 
 
 def main(settings: Settings, host: str) -> None:
@@ -11,7 +41,7 @@ def main(settings: Settings, host: str) -> None:
         "api",
         settings,
         host,
-        worker_class="gthread",
+        worker_class=Threads,
         workers=settings.api_workers,
         threads=settings.api_threads,
     )

@@ -61,11 +61,12 @@ def serve(relayed: dict[str, str], run_dir: Path, tmp_path: Path) -> Iterator[Se
     """Start one of the processes behind the relays, and wait until it is there."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(process: str, **changes: str) -> Served:
+    def start(process: str, *, practice: bool = False, **changes: str) -> Served:
         port, output = free_port(), tmp_path / f"{process}.log"
         variables = inherited(**relayed) | {"PORT": str(port), "RUN_DIR": str(run_dir)} | changes
         with output.open("wb") as file:
-            command = [sys.executable, "-m", "webapp", "serve", process]
+            module = ["tests.api.serving.practice"] if practice else ["webapp", "serve"]
+            command = [sys.executable, "-m", *module, process]
             popen = subprocess.Popen(
                 command, cwd=CHECKOUT, env=variables, stdout=file, stderr=file, start_new_session=True
             )
