@@ -62,9 +62,7 @@ BROKEN = {
         "never-healthy": Change('HEALTHCHECK --interval=1s --retries=2 CMD ["false"]'),
         "crash-loop": Change('CMD ["sh", "-c", "echo practice: this one ends at once >&2; exit 3"]'),
         # Healthy to its own check, and wrong to everybody else.
-        "wrong-answer": Change(
-            "COPY Caddyfile /srv/Caddyfile", {"Caddyfile": _WRONG}
-        ),
+        "wrong-answer": Change("COPY Caddyfile /srv/Caddyfile", {"Caddyfile": _WRONG}),
     },
 }
 
@@ -75,8 +73,8 @@ def push_variant(
     """Push `product`'s image at the tag `base`, changed, under `tag`; return its image, tag and digest.
 
     The other products get the tag on what they are at `base`; to change two of them, make the second variant with the
-    first one's tag as its base. The same change of the same image is built once. Raises LabError for a base or product that there is not, and
-    CommandError.
+    first one's tag as its base. The same change of the same image is built once. Raises LabError for a base or product
+    that there is not, and CommandError.
     """
     named = _named(product)
     standing_on = registry.digest(named.repository, base)
