@@ -1,7 +1,8 @@
 # Every target has a line of help: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-fast up dev plan deploy ps logs releases secret lint docs lock pin bench-host clean
+.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup ps logs releases secret \
+  images scan-images ship-images verify-image audit lint docs lock pin bench-host bench-deploy clean
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -10,7 +11,7 @@ ROOT = {{ stack_root | default('/opt/moorage') }}
 ANSIBLE = ansible-playbook -i $(INVENTORY)
 
 help: ## Lists every target
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Boots a Debian host on this machine, provisions it, deploys the stack, probes it (root)
 	@.ci/venv full
@@ -28,6 +29,10 @@ test-fast: ## House rules, unit and API tests only; no root, no engine
 	@.ci/venv full
 	@python -m pytest -q tests/house tests/unit tests/roles tests/playbooks tests/api
 
+check-migrations: ## Migrations up, down and up again on a real PostgreSQL: [POSTGRES_URL=… of a server to throw away]
+	@.ci/venv full
+	@python -m pytest -q tests/api/database $(if $(POSTGRES_URL),--postgres-url=$(POSTGRES_URL))
+
 up: ## The control plane on 127.0.0.1 (PORT=8000) with embedded PostgreSQL and S3; Ctrl-C stops it
 	@.ci/venv local
 	@exec moorage up
@@ -43,6 +48,14 @@ plan: ## What a deploy would change, without touching the host: INVENTORY=… [T
 deploy: ## Deploys: INVENTORY=… [TAG=…]
 	@.ci/venv full
 	@$(ANSIBLE) playbooks/deploy.yml $(if $(TAG),-e image_tag=$(TAG))
+
+rollback: ## Back to the last good release, or to a tag: INVENTORY=… [TAG=…]
+	@.ci/venv full
+	@$(ANSIBLE) playbooks/rollback.yml $(if $(TAG),-e image_tag=$(TAG))
+
+backup: ## Dumps a host's databases: INVENTORY=…
+	@.ci/venv full
+	@$(ANSIBLE) playbooks/backup.yml
 
 ps: ## The containers of a host: INVENTORY=…
 	@.ci/venv full
@@ -61,6 +74,27 @@ secret: ## Puts a secret into a host's .env, from a prompt or standard input: NA
 	@if [ -t 0 ]; then read -rsp 'Value (not shown): ' SECRET_VALUE; echo; else SECRET_VALUE="$$(cat)"; fi; \
 	  export SECRET_VALUE; $(ANSIBLE) playbooks/set_secret.yml -e name=$(NAME) </dev/null
 
+images: ## Builds the product's images and looks for secrets in them: [TAG=…]; with REGISTRY=… like ship-images too
+	@.ci/venv full
+	@python .ci/images.py build --tag "$(TAG)" $(BUILD)
+	@$(if $(REGISTRY),$(MAKE) --no-print-directory ship-images)
+
+scan-images: ## Known vulnerabilities in what `make images` built; fails without data: [TAG=…]
+	@.ci/venv full
+	@python .ci/images.py scan --tag "$(TAG)"
+
+ship-images: ## Pushes what `make images` built, with SBOM and provenance, signed: [TAG=…] REGISTRY=… [LATEST=main-latest]
+	@.ci/venv full
+	@python .ci/images.py ship --tag "$(TAG)" --registry "$(REGISTRY)" --latest "$(LATEST)"
+
+verify-image: ## Who signed a tag's images, and their documents; prints the digests: TAG=… REGISTRY=…
+	@.ci/venv full
+	@python .ci/images.py verify --tag "$(TAG)" --registry "$(REGISTRY)"
+
+audit: ## Known vulnerabilities in every lock, Python's and npm's; fails where it could not ask
+	@.ci/venv full
+	@python .ci/audit.py
+
 lint: ## All linters
 	@.ci/venv full
 	@.ci/lint
@@ -73,14 +107,18 @@ lock: ## Resolves the dependencies anew and writes the locks, with hashes
 	@.ci/venv full
 	@.ci/lock
 
-pin: ## Fills in the digests of images and the commits of actions, where there is a network: INVENTORY=…
+pin: ## Writes digests of images and commits of actions, where there is a network: INVENTORY=…
 	@.ci/venv full
-	@python .ci/pin.py $(INVENTORY)/group_vars/moorage/pins.yml
+	@python .ci/pin.py $(INVENTORY)/group_vars/moorage/pins.yml .ci/images.yml
 	@python .ci/pin.py --actions
 
 bench-host: ## Times site.yml on a lab host: no change, with defaults, with Mitogen, drifts repaired; memory of the stack
 	@.ci/venv full
 	@python -m tests.bench.host
+
+bench-deploy: ## Deploys and rollbacks under load on a lab host: what was sent, answered, failed; how long each took
+	@.ci/venv full
+	@python -m tests.bench.deploy
 
 clean: ## Removes .venv and .moorage (data of `make up` too)
 	@rm -rf .venv .moorage

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,15 +32,21 @@ class Signer:
 
 
 def signer(environment: Mapping[str, str]) -> Signer:
-    """Who signs here, and whose signature counts: VERIFY_KEY, else the identity SIGNED_BY. Pure."""
+    """Who signs here, and whose signature counts. Pure.
+
+    A key's, VERIFY_KEY; else that of this repository's images.yml, run for one of SIGNED_BRANCHES (`main,develop`).
+    """
     signing: tuple[str, ...] = ("--yes",)
     if environment.get("SIGNING_KEY"):
         signing += ("--key", environment["SIGNING_KEY"], "--tlog-upload=false")
     verifying: tuple[str, ...] = ()
     if environment.get("VERIFY_KEY"):
         verifying = ("--key", environment["VERIFY_KEY"], "--insecure-ignore-tlog")
-    elif environment.get("SIGNED_BY"):
-        verifying = ("--certificate-identity-regexp", environment["SIGNED_BY"], "--certificate-oidc-issuer", ISSUER)
+    elif environment.get("SIGNED_BRANCHES") and environment.get("GITHUB_REPOSITORY"):
+        repository = f"{environment['GITHUB_SERVER_URL']}/{environment['GITHUB_REPOSITORY']}"
+        branches = "|".join(re.escape(branch.strip()) for branch in environment["SIGNED_BRANCHES"].split(","))
+        identity = rf"^{re.escape(repository)}/\.github/workflows/images\.yml@refs/heads/({branches})$"
+        verifying = ("--certificate-identity-regexp", identity, "--certificate-oidc-issuer", ISSUER)
     return Signer(signing, verifying)
 
 
@@ -67,9 +74,7 @@ def sign(built: Built, who: Signer) -> None:
 def verify(repository: str, tag: str, who: Signer) -> str:
     """The digest behind a tag, if it was signed as that tag and has its documents, by who may. Raises: Refused."""
     if not who.verifying:
-        raise Refused(
-            "Nobody's signature counts yet: set VERIFY_KEY (a public key) or SIGNED_BY (a workflow's identity)."
-        )
+        raise Refused("Nobody's signature counts yet: set VERIFY_KEY to a public key (on GitHub: SIGNED_BRANCHES).")
     options = [*who.verifying, *transport(repository)]
     there = f"{repository}:{tag}"
     said = run([COSIGN, "verify", "-o", "json", "-a", f"tag={tag}", *options, there], f"Verifying {there}")

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Deploys, or rolls back, the host that VPS_* describe: signatures first, then the playbook, over a pinned host key.
+
+What the workflows call, with their secrets and inputs in the environment: VPS_HOST, VPS_USER, VPS_SSH_KEY,
+VPS_KNOWN_HOSTS, VPS_DEPLOY_PATH, IMAGE_TAG, and whose signature counts (VERIFY_KEY or SIGNED_BRANCHES). What follows `--`
+goes to ansible-playbook.
+"""
+
+# ruff: noqa: T201 - a command's output is what it is for
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from shipping import ROOT, Refused, cosign, run
+from shipping.deploying import Target, images_of, reached_at, tag_of, the_host
+
+BIN = Path(sys.executable).parent
+ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+
+
+def verify(inventory: str, tag: str, places: dict[str, str]) -> None:
+    """Every image that the tag will be resolved for is signed as that tag, by who may sign. Raises: Refused."""
+    listing = run(["ansible-inventory", "-i", inventory, "--list"], "Reading the inventory", ENVIRONMENT)
+    who = cosign.signer(os.environ)
+    for image in images_of(the_host(json.loads(listing))):
+        digest = cosign.verify(reached_at(image, places), tag, who)
+        print(f"{image}:{tag}: signature, bill of materials and provenance are right ({digest})", flush=True)
+
+
+def checked_key(path: Path) -> None:
+    """Refuse what ssh would ask a password for, or cannot read, with the reason."""
+    done = subprocess.run(
+        ["ssh-keygen", "-y", "-P", "", "-f", path],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.strip().replace(str(path), "the key")
+        raise Refused(f"VPS_SSH_KEY is not a private key without a passphrase: {said}. Nothing was changed.")
+
+
+def play(playbook: str, inventory: str, target: Target, tag: str, extra: list[str]) -> int:
+    """Run the playbook; its exit code. The key is on the disk only meanwhile, readable by this user alone."""
+    folder = Path(tempfile.mkdtemp(prefix="moorage-"))
+    try:
+        files = {"key": target.key, "known_hosts": target.known_hosts}
+        variables = target.variables(folder / "key", folder / "known_hosts") | ({"image_tag": tag} if tag else {})
+        for name, content in {**files, "variables.json": json.dumps(variables)}.items():
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_text(content)
+        checked_key(folder / "key")
+        command = ["ansible-playbook", "-i", inventory, *extra, "-e", f"@{folder}/variables.json"]
+        # Connections of its own: one that is open already would not ask for the host's key.
+        environment = {**ENVIRONMENT, "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp")}
+        done = subprocess.run([*command, f"playbooks/{playbook}.yml"], cwd=ROOT, env=environment, check=False)
+        return done.returncode
+    finally:
+        for socket in folder.glob("cp/*"):
+            subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "x"], capture_output=True, check=False)
+        shutil.rmtree(folder)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    root = argparse.ArgumentParser(prog="deploy", description=__doc__)
+    root.add_argument("verb", choices=("deploy", "rollback"))
+    root.add_argument("inventory", help="as inventories/production")
+    root.add_argument(
+        "--registry-at",
+        action="append",
+        default=[],
+        metavar="NAME=ADDRESS",
+        help="a registry's address from here, where it is not the name that the host knows it by",
+    )
+    root.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help="for ansible-playbook")
+    return root
+
+
+def main() -> int:
+    """Verify, then play; what goes wrong before the playbook is said in one paragraph."""
+    options = parser().parse_args()
+    try:
+        if not (ROOT / options.inventory).is_dir():
+            raise Refused(
+                f"There is no {options.inventory}: copy inventories/example and change it. Nothing was changed."
+            )
+        tag = tag_of(os.environ, needed=options.verb == "deploy")
+        target = Target.of(os.environ)
+        # A rollback without a tag takes what the host has kept, and was verified when it came there.
+        if tag:
+            verify(options.inventory, tag, dict(pair.split("=", 1) for pair in options.registry_at))
+        return play(options.verb, options.inventory, target, tag, options.extra)
+    except Refused as refused:
+        print(f"deploy: {refused}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
