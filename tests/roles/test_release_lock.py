@@ -92,6 +92,19 @@ def test_the_lock_says_what_was_under_way(locks, tmp_path):
     assert locks.take(run("bb"), broken="aa", path=path)["releasing"] == {"kind": "deploy", "tag": "t2"}
 
 
+def test_who_takes_over_waits_for_what_the_dead_run_left_at_work(locks, tmp_path):
+    path = tmp_path / "lock.json"
+    locks.take(run("aa"), path=path)
+    taken = []
+    with locks.at_work(path):
+        heir = threading.Thread(target=lambda: taken.append(locks.take(run("bb"), broken="aa", path=path)))
+        heir.start()
+        heir.join(0.5)
+        assert not taken
+    heir.join(10)
+    assert taken[0]["token"] == "aa"
+
+
 @pytest.mark.parametrize(
     ("at", "said"),
     [

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import json
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 LOCK = Path("/var/lib/moorage/lock.json")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+# A slot that never gets healthy is given up after two minutes, a stop after one and a half.
+LEFTOVER_SECONDS = 180
 
 
 class Held(Exception):
@@ -20,6 +23,10 @@ class Held(Exception):
     def __init__(self, lock: dict[str, Any]) -> None:
         super().__init__("the lock is held")
         self.lock = lock
+
+
+class StillAtWork(Exception):
+    """A dead run's last step goes on, on the host, for longer than any of them should take."""
 
 
 def take(mine: dict[str, Any], broken: str = "", path: Path = LOCK) -> dict[str, Any] | None:
@@ -34,14 +41,36 @@ def take(mine: dict[str, Any], broken: str = "", path: Path = LOCK) -> dict[str,
 
     Raises:
         Held: by another run.
+        StillAtWork: by a dead run, whose last step goes on.
     """
     entry = {**mine, "boot": BOOT.read_text().strip(), "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     with _alone(path):
         found = read(path) if path.exists() else None
         if found is not None and (not found or (found.get("token") != broken and found.get("boot") == entry["boot"])):
             raise Held(found)
+        if found:
+            _wait_for_leftovers(path)
         _write(path, entry)
     return found
+
+
+@contextmanager
+def at_work(path: Path = LOCK) -> Iterator[None]:
+    """What a module does on the host goes on when its controller dies; whoever takes over the lock waits for it."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with path.with_suffix(".work").open("w") as work:
+        fcntl.flock(work, fcntl.LOCK_SH)
+        yield
+
+
+def _wait_for_leftovers(path: Path) -> None:
+    end = time.monotonic() + LEFTOVER_SECONDS
+    with path.with_suffix(".work").open("w") as work:
+        while time.monotonic() < end:
+            with suppress(BlockingIOError):
+                return fcntl.flock(work, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            time.sleep(0.2)
+    raise StillAtWork(f"What the dead run began on the host has not ended within {LEFTOVER_SECONDS} s")
 
 
 @contextmanager

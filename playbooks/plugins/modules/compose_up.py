@@ -17,6 +17,7 @@ from ansible.module_utils.compose_state import (
     wait_well,
     wanted_hashes,
 )
+from ansible.module_utils.release_lock import at_work
 
 DOCUMENTATION = """
 module: compose_up
@@ -92,7 +93,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     args = module.params
     try:
-        converge(module, args)
+        with at_work():
+            converge(module, args)
     except CommandFailed as error:
         module.fail_json(msg=str(error))
     except FileNotFoundError as error:

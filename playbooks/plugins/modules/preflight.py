@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.release_lock import Held, refusal, take
+from ansible.module_utils.release_lock import Held, StillAtWork, refusal, take
 from ansible.module_utils.release_store import append
 
 DOCUMENTATION = """
@@ -144,6 +144,8 @@ def lock_host(module: AnsibleModule) -> dict[str, Any] | None:
         taken = take(module.params["lock"], module.params["break_lock"])
     except Held as held:
         module.fail_json(msg=refusal(held.lock), held=held.lock)
+    except StillAtWork as error:
+        module.fail_json(msg=f"{error}. Look at it (`ps axf` on the host) and run again. Nothing was changed.")
     if taken and taken.get("releasing"):
         line = {"by": taken.get("by"), "at": taken.get("at"), "verdict": "interrupted"}
         append(Path(module.params["root"]), {**taken["releasing"], **line})

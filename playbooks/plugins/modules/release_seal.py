@@ -11,6 +11,7 @@ from typing import Any
 from ansible.module_utils.access_log import count
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.compose_state import CommandFailed, containers
+from ansible.module_utils.release_lock import at_work
 from ansible.module_utils.release_store import append, images_of, records, seal
 
 DOCUMENTATION = """
@@ -88,7 +89,8 @@ def main() -> None:
         module.fail_json(msg=f"What runs could not be read back: {error}")
     if wrong:
         module.fail_json(msg="Not released: " + "; ".join(wrong))
-    stay = seal(root, args["release"], entry)
+    with at_work():
+        stay = seal(root, args["release"], entry)
     known = records(root)
     images = sorted(set().union(*(images_of(known[number]) for number in stay if number in known)))
     module.exit_json(changed=True, entry=entry, kept=stay, images=images)
