@@ -30,7 +30,7 @@ class Ledger:
 
     def prepare(self) -> None:
         """Make the table, where it is missing; the application's role may only insert."""
-        self._sql(_PREPARE)
+        self.sql(_PREPARE)
 
     def settle(self, report: Report) -> Report:
         """Fill in, for each window, how many POSTs ran twice, and how many were answered and are not stored.
@@ -38,7 +38,7 @@ class Ledger:
         A POST without an answer is none of the latter, whether it ran or not: it counts as failed already.
         """
         posts = max((window.posts[1] for window in report.windows), default=0)
-        rows = json.loads(self._sql(_STORED.format(table=TABLE, posts=posts, run=report.run)))
+        rows = json.loads(self.sql(_STORED.format(table=TABLE, posts=posts, run=report.run)))
         twice = {number for number, times in rows if times > 1}
         lost = {number for number, times in rows if times == 0} - set(report.unanswered)
         for window in report.windows:
@@ -47,6 +47,7 @@ class Ledger:
             window.lost = sum(number in within for number in lost)
         return report
 
-    def _sql(self, text: str) -> str:
+    def sql(self, text: str) -> str:
+        """What psql prints for these statements, as the superuser. Raises CommandError."""
         psql = ["psql", "-U", "postgres", "-d", "moorage", "-v", "ON_ERROR_STOP=1", "-qtAX"]
         return self._host.exec("docker", "exec", "-i", "moorage-postgres", *psql, given=text)
