@@ -28,19 +28,32 @@ class Outcome(NamedTuple):
     said: str
 
 
+def command_of(module: str, /, *, check: bool = False, **args: Any) -> list[str]:
+    """The command that runs `playbooks/plugins/modules/<module>.py` with these arguments."""
+    given = json.dumps({**args, "_ansible_check_mode": check})
+    files = (PLUGINS / "modules" / f"{module}.py", PLUGINS / "module_utils")
+    return [sys.executable, "-c", _WRAPPER, *map(str, files), given]
+
+
 def run_module(
-    module: str, /, *, check: bool = False, environment: dict[str, str] | None = None, **args: Any
+    module: str,
+    /,
+    *,
+    check: bool = False,
+    environment: dict[str, str] | None = None,
+    before: tuple[str, ...] = (),
+    **args: Any,
 ) -> Outcome:
     """One run of `playbooks/plugins/modules/<module>.py` on this machine.
 
     Args:
         check: in check mode.
         environment: what its process gets in place of this one's environment.
+        before: words before the command, such as a limit.
         args: the module's arguments.
     """
-    given = json.dumps({**args, "_ansible_check_mode": check})
     done = subprocess.run(
-        [sys.executable, "-c", _WRAPPER, PLUGINS / "modules" / f"{module}.py", PLUGINS / "module_utils", given],
+        [*before, *command_of(module, check=check, **args)],
         env=os.environ if environment is None else environment,
         capture_output=True,
         text=True,
