@@ -2,7 +2,7 @@
 """Deploys, or rolls back, the host that VPS_* describe: signatures first, then the playbook, over a pinned host key.
 
 What the workflows call, with their secrets and inputs in the environment: VPS_HOST, VPS_USER, VPS_SSH_KEY,
-VPS_KNOWN_HOSTS, VPS_DEPLOY_PATH, IMAGE_TAG, and whose signature counts (VERIFY_KEY or SIGNED_BRANCHES). What follows `--`
+VPS_KNOWN_HOSTS, VPS_DEPLOY_PATH, IMAGE_TAG; VERIFY_KEY or SIGNED_BRANCHES say whose signature counts. What follows `--`
 goes to ansible-playbook.
 """
 
@@ -23,7 +23,9 @@ from shipping import ROOT, Refused, cosign, run
 from shipping.deploying import Target, images_of, reached_at, tag_of, the_host
 
 BIN = Path(sys.executable).parent
-ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+# The key reaches ssh as a file; no playbook needs it.
+GIVEN = {name: value for name, value in os.environ.items() if name != "VPS_SSH_KEY"}
+ENVIRONMENT = {**GIVEN, "PATH": f"{BIN}:{os.environ['PATH']}"}
 
 
 def verify(inventory: str, tag: str, places: dict[str, str]) -> None:
@@ -82,13 +84,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME=ADDRESS",
         help="a registry's address from here, where it is not the name that the host knows it by",
     )
-    root.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help="for ansible-playbook")
     return root
 
 
 def main() -> int:
     """Verify, then play; what goes wrong before the playbook is said in one paragraph."""
-    options = parser().parse_args()
+    words = sys.argv[1:]
+    border = words.index("--") if "--" in words else len(words)
+    options, extra = parser().parse_args(words[:border]), words[border + 1 :]
     try:
         if not (ROOT / options.inventory).is_dir():
             raise Refused(
@@ -99,7 +102,7 @@ def main() -> int:
         # A rollback without a tag takes what the host has kept, and was verified when it came there.
         if tag:
             verify(options.inventory, tag, dict(pair.split("=", 1) for pair in options.registry_at))
-        return play(options.verb, options.inventory, target, tag, options.extra)
+        return play(options.verb, options.inventory, target, tag, extra)
     except Refused as refused:
         print(f"deploy: {refused}", file=sys.stderr)
         return 1

@@ -36,7 +36,11 @@ class Target:
         for name, form, what in (*forms, ("VPS_DEPLOY_PATH", _PATH, "an absolute path")):
             if given[name] and not form.fullmatch(given[name]):
                 faults.append(f"{name} is not {what}")
-        if given["VPS_KNOWN_HOSTS"] and not names_host(given["VPS_KNOWN_HOSTS"], given["VPS_HOST"]):
+        if (
+            given["VPS_HOST"]
+            and given["VPS_KNOWN_HOSTS"]
+            and not names_host(given["VPS_KNOWN_HOSTS"], given["VPS_HOST"])
+        ):
             faults.append("VPS_KNOWN_HOSTS has no line for VPS_HOST (`ssh-keyscan -t ed25519` prints one)")
         if faults:
             raise Refused("; ".join(faults) + ". See docs/reference/ci-secrets.md. Nothing was changed.")
