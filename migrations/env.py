@@ -19,6 +19,7 @@ def ours(name: str | None, kind: str, _parents: object) -> bool:
 
 context.configure(
     connection=context.config.attributes["connection"],
+    on_version_apply=context.config.attributes["on_version_apply"],
     target_metadata=Base.metadata,
     include_name=ours,
     # A migration that fails leaves those before it done, and itself undone.

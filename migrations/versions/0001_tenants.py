@@ -7,6 +7,8 @@ from migrations.policies import isolate
 
 revision = "0001"
 down_revision = None
+# The oldest version (by its head) that works on the tables after this: docs/explanation/schema.md.
+works_with = "0001"
 
 
 def upgrade() -> None:

@@ -10,6 +10,8 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
+# The oldest version (by its head) that works on the tables after this: docs/explanation/schema.md.
+works_with = "0001"
 
 # The functions are full of %, := and ::, which are no parameters.
 AS_IT_STANDS = {"no_parameters": True}

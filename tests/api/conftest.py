@@ -95,7 +95,7 @@ def settings(environment: dict[str, str]) -> Settings:
     made = Settings.parse(environment)
     assert made.database_admin_url is not None and made.database_owner_url is not None
     assert roles.prepare(made.database_admin_url, roles.Plan.of(made))
-    assert migrations.upgrade(made.database_owner_url, application=made.database_url.user)
+    assert migrations.upgrade(made.database_owner_url, application=made.database_url.user).changed
     assert object_store.prepare(made)
     return made
 

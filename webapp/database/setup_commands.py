@@ -29,7 +29,7 @@ def _roles(settings: Settings) -> str:
 
 
 def _migrations(settings: Settings) -> str:
-    return changed_word(migrations.upgrade(migrations.owner_url(settings), application=settings.database_url.user))
+    return migrations.upgrade(migrations.owner_url(settings), application=settings.database_url.user).words
 
 
 def _store(settings: Settings) -> str:

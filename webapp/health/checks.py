@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import NoResultFound, ProgrammingError
 
 from webapp import waiting
-from webapp.database.heads import head
+from webapp.database.compatibility import READ, Tables, mismatch
+from webapp.database.heads import chain, head
 from webapp.storage import ObjectStore
 
 
-class MigrationsBehind(Exception):
-    """The database answers, but its tables are of another version than this code."""
+class TablesUnfit(Exception):
+    """The database answers, but this code does not work with its tables."""
 
 
 @dataclass(frozen=True)
 class DatabaseCheck:
-    """Connects anew, so that it proves that one can, and reads which migration the tables are at.
+    """Connects anew, so that it proves that one can, and reads whether this code works with the tables.
+
+    Up where they are at this code's own migration, or at a newer one that says that this code works with it.
 
     Not from the application's pool: requests that use it up must not make a healthy database look down.
     """
@@ -27,14 +30,15 @@ class DatabaseCheck:
     seconds: float
 
     def __call__(self) -> None:
-        """Raises sqlalchemy's OperationalError where the database is down, MigrationsBehind."""
+        """Raises sqlalchemy's OperationalError where the database is down, TablesUnfit."""
         with waiting.at_most(self.seconds), self.engine.connect() as connection:
             try:
-                current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-            except ProgrammingError as error:
-                raise MigrationsBehind("no migration has run: `moorage db upgrade`") from error
-        if current != head():
-            raise MigrationsBehind(f"tables at {current}, code at {head()}: `moorage db upgrade`")
+                tables = Tables.read(*connection.execute(text(READ)).one())
+            except (ProgrammingError, NoResultFound):
+                tables = Tables(None)
+        known = frozenset(revision.id for revision in chain())
+        if reason := mismatch(tables, head=head(), known=known):
+            raise TablesUnfit(reason)
 
 
 @dataclass(frozen=True)

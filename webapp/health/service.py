@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.db import engine_for
 from webapp.errors import MoorageError
-from webapp.health.checks import DatabaseCheck, MigrationsBehind, StoreCheck
+from webapp.health.checks import DatabaseCheck, StoreCheck, TablesUnfit
 from webapp.redaction import redact_text
 from webapp.settings import Settings
 from webapp.storage import ObjectStore
@@ -82,7 +82,7 @@ def _run(check: Callable[[], None]) -> Outcome:
     began = time.perf_counter()
     try:
         check()
-    except (SQLAlchemyError, MoorageError, MigrationsBehind) as error:
+    except (SQLAlchemyError, MoorageError, TablesUnfit) as error:
         return Outcome(False, _ms(began), _reason(error))
     return Outcome(True, _ms(began))
 

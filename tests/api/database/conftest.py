@@ -1,0 +1,67 @@
+"""Databases beside the suite's own, and migrations beside the repository's: those of an older or a newer version."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+
+from webapp.database import heads, roles
+from webapp.settings import Settings
+
+NEWER = """
+from alembic import op
+
+revision = {revision!r}
+down_revision = {below!r}
+works_with = {works_with!r}
+
+
+def upgrade():
+    op.execute({sql!r})
+"""
+
+
+@pytest.fixture
+def empty(settings: Settings) -> Iterator[Settings]:
+    """A database beside the suite's own, in which nothing has been migrated."""
+    assert settings.database_owner_url is not None and settings.database_admin_url is not None
+    name = settings.database_url.name + "_empty"
+    beside = replace(
+        settings,
+        database_url=replace(settings.database_url, name=name),
+        database_owner_url=replace(settings.database_owner_url, name=name),
+    )
+    roles.prepare(settings.database_admin_url, roles.Plan.of(beside))
+    yield beside
+    connection = psycopg2.connect(settings.database_admin_url.render())
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    connection.close()
+
+
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """`code(drop=1)`: this code as it was a migration ago. `code(add=[(id, works_with, sql)])`: as it may become."""
+    ours = heads.VERSIONS
+
+    def become(*, drop: int = 0, add: list[tuple[str, str, str]] | None = None) -> None:
+        folder = tmp_path / f"code-{len(list(tmp_path.iterdir()))}"
+        shutil.copytree(ours.parent, folder)
+        for path in sorted((folder / "versions").glob("[0-9]*.py"))[::-1][:drop]:
+            path.unlink()
+        monkeypatch.setattr(heads, "VERSIONS", folder / "versions")
+        heads.chain.cache_clear()
+        for revision, works_with, statement in add or []:
+            text = NEWER.format(revision=revision, below=heads.head(), works_with=works_with, sql=statement)
+            (folder / "versions" / f"{revision}_newer.py").write_text(text)
+            heads.chain.cache_clear()
+
+    yield become
+    heads.chain.cache_clear()
