@@ -33,6 +33,7 @@ class Rooms(click.Group):
         "serve": "webapp.serving.commands",
         "settings": "webapp.settings_commands",
         "setup": "webapp.database.setup_commands",
+        "smoke": "webapp.smoke.commands",
         "store": "webapp.object_store.commands",
         "tenant": "webapp.tenants.commands",
         "up": "webapp.local.commands",

@@ -37,12 +37,13 @@ class Seen:
     detail: str = ""
 
 
-def check(settings: Settings) -> list[Seen]:
+def check(settings: Settings, *, answers_within: float | None = None) -> list[Seen]:
     """Put, look at, read, refuse to a stranger, delete: one object that is gone again afterwards.
 
+    With `answers_within` (seconds) each call is tried once and waited for no longer.
     Raises StorageUnavailable, StorageError at the first signed call that fails.
     """
-    store = ObjectStore.of(settings)
+    store = ObjectStore.of(settings, answers_within=answers_within)
     key, body = f"moorage-check/{uuid4()}", b"moored"
     store.put(key, body, content_type="text/plain")
     try:
