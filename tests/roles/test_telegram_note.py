@@ -232,7 +232,7 @@ def test_the_note_of_a_rollback_that_failed(note):
 def test_the_note_of_little_that_is_known(note):
     entry = {"kind": "deploy", "at": "yesterday", "by": "", "tag": "", "verdict": "interrupted", "units": {}}
     assert note.release_note(entry, "x.test").splitlines() == [
-        "⚠️ x.test: deploy of what is declared was interrupted",
+        "⚠️ x.test: deploy of a changed configuration was interrupted",
         "by somebody, yesterday",
     ]
 
@@ -241,10 +241,3 @@ def test_a_new_configuration_of_the_same_image_is_told_as_such(note):
     same = {**ENTRY["units"]["controlplane"], "from": ENTRY["units"]["controlplane"]["to"]}
     text = note.release_note({**ENTRY, "units": {"controlplane": same}}, "x.test")
     assert "controlplane: bbbbbbbbbbbb, another configuration" in text
-
-
-def test_each_attempt_has_a_key_of_its_own(note):
-    keys = {
-        note.release_note_key({**ENTRY, **other}) for other in ({}, {"verdict": "failed"}, {"number": 13}, {"at": "x"})
-    }
-    assert len(keys) == 4

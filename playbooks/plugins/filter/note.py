@@ -25,7 +25,7 @@ def short(reference: str | None) -> str:
 def headline(entry: Mapping[str, Any], domain: str) -> str:
     """What happened, in one line."""
     sign, outcome = HEADLINES.get(entry["verdict"], ("⚠️", str(entry["verdict"])))
-    tag = entry.get("tag") or "what is declared"
+    tag = entry.get("tag") or "a changed configuration"
     action = "rollback to" if entry.get("kind") == "rollback" else "deploy of"
     return f"{sign} {domain}: {action} {tag} {outcome}"
 
@@ -87,14 +87,9 @@ def release_note(entry: Mapping[str, Any], domain: str) -> str:
     return "\n".join(lines)
 
 
-def release_note_key(entry: Mapping[str, Any]) -> str:
-    """What makes two notes the same one: number, verdict and time of the attempt."""
-    return f"release {entry.get('number', '-')} {entry['verdict']} {entry['at']}"
-
-
 class FilterModule:
     """What Ansible loads."""
 
     def filters(self) -> dict[str, Any]:
         """Name to function."""
-        return {"release_note": release_note, "release_note_key": release_note_key}
+        return {"release_note": release_note}
