@@ -1,0 +1,62 @@
+"""Deploys and rollbacks in the middle of the day: no request is lost, no POST runs twice, sockets are told and back."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.lab import Host, Lab
+from tests.lab.playbook import ansible, succeeded
+from tests.load import Ledger, Load, Report, Window, practice
+
+SWITCHES = 3
+SOCKETS = 50
+# After a playbook's end: what was told to come back is back by then, and belongs to the switch that told it.
+SETTLE_SECONDS = 3.0
+
+
+@pytest.fixture(scope="module")
+def ledger(lab: Lab, site: Host) -> Ledger:
+    """Two versions to go to and fro between, the first one serving, and the table that their POSTs write to."""
+    lab.push("sha-two")
+    practice.push(lab, "sha-practice-one", "sha-one")
+    practice.push(lab, "sha-practice-two", "sha-two")
+    succeeded(ansible(lab, "deploy", "-e", "image_tag=sha-practice-one"))
+    ledger = Ledger(site)
+    ledger.prepare()
+    return ledger
+
+
+def test_deploys_and_rollbacks_under_load_lose_nothing(
+    lab: Lab, site: Host, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ways = {"deploy": ["-e", "image_tag=sha-practice-two"], "rollback": []}
+    with Load(lab, sockets=SOCKETS) as load:
+        for number in range(1, SWITCHES + 1):
+            for way, arguments in ways.items():
+                load.mark(f"{way} {number}")
+                succeeded(ansible(lab, way, *arguments))
+                time.sleep(SETTLE_SECONDS)
+        report = ledger.settle(load.report())
+    with capsys.disabled():
+        print(f"\n{report.table()}")
+    assert report.faults() == []
+    total = report.total()
+    assert total.sent == total.answered > 500 * SETTLE_SECONDS * SWITCHES * len(ways)
+    assert [window.told for window in report.windows[1:]] == [SOCKETS] * SWITCHES * len(ways)
+    entries = site.exec("tail", "-n", str(SWITCHES * len(ways)), "/opt/moorage/releases.jsonl").splitlines()
+    assert {json.loads(entry)["verdict"] for entry in entries} == {"success"}
+
+
+def test_the_ledger_finds_what_ran_twice_and_what_was_lost(site: Host, ledger: Ledger) -> None:
+    stored = "('proof-0', 'a'), ('proof-1', 'a'), ('proof-1', 'b'), ('proof-4', 'a')"
+    ledger.sql(
+        f"DELETE FROM practice_posts WHERE id LIKE 'proof-%'; INSERT INTO practice_posts (id, slot) VALUES {stored}"
+    )
+    windows = [Window("first", posts=(0, 2)), Window("second", posts=(2, 5))]
+    report = ledger.settle(Report("proof", windows, failures=[], unanswered=[2], cpu=0))
+    assert [window.twice for window in windows] == [1, 0]
+    assert [window.lost for window in windows] == [0, 1], "3 is lost; 2 had no answer, so nobody was promised anything"
+    assert len(report.faults()) == 2
