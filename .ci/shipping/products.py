@@ -14,7 +14,7 @@ from shipping import ROOT, Refused, run
 DECLARED = ROOT / ".ci/images.yml"
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 # A registry and the path in it: what ends up in commands, so nothing that is none.
-REGISTRY = re.compile(r"[a-z0-9.-]+(?::\d{1,5})?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
+REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(?::\d{1,5})?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 _BASE = re.compile(r"^ARG[ \t]+(?P<argument>\w+_IMAGE)=(?P<image>\S+)", re.MULTILINE)
 
 

@@ -13,10 +13,10 @@ from typing import Any
 from shipping import ROOT, Refused, run
 from shipping.record import Built
 
-CACHE = ROOT / ".moorage/trivy"
+CACHE = os.environ.get("TRIVY_CACHE_DIR") or str(ROOT / ".moorage/trivy")
 ACCEPTED = ".ci/accepted.txt"
 SEVERITY = "HIGH,CRITICAL"
-_QUIET = ["--quiet", "--disable-telemetry", "--skip-version-check", "--cache-dir", str(CACHE)]
+_QUIET = ["--quiet", "--disable-telemetry", "--skip-version-check", "--cache-dir", CACHE]
 
 
 def look_inside(built: Built) -> None:
