@@ -40,7 +40,7 @@ def test_deploys_and_rollbacks_under_load_lose_nothing(
                 succeeded(ansible(lab, way, *arguments))
                 time.sleep(SETTLE_SECONDS)
         report = ledger.settle(load.report())
-    with capsys.disabled():
+    with capsys.disabled():  # the figures are part of what the suite says
         print(f"\n{report.table()}")
     assert report.faults() == []
     total = report.total()

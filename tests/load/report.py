@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ BACK_SECONDS = 5.0
 COUNTED = ("sent", "answered", "failed", "idle_closed", "resent", "echoes", "echoes_lost", "upgrades_refused")
 HEAD = (
     "| window | sent | answered | failed | POSTs twice | POSTs lost | idle closed (sent again) | p50 ms | p99 ms"
-    " | worst ms | sockets told | back, worst s |"
+    " | worst ms | sockets told | cut | back, worst s |"
 )
 
 
@@ -73,7 +74,8 @@ class Window:
         once = ["?" if count is None else f"{count}" for count in (self.twice, self.lost)]
         cells = [self.name, f"{self.sent:,}", f"{self.answered:,}", f"{self.failed}", *once]
         cells += [f"{self.idle_closed} ({self.resent})", f"{self.p50:.0f}", f"{self.p99:.0f}", f"{self.worst:.0f}"]
-        return f"| {' | '.join([*cells, f'{self.told}', back])} |"
+        cells += [f"{self.told}", f"{sum(self.codes.values()) - self.told}", back]
+        return f"| {' | '.join(cells)} |"
 
 
 @dataclass
@@ -87,10 +89,14 @@ class Report:
     # Share of one core that the generator took.
     cpu: float
 
-    def total(self, *names: str) -> Window:
-        """All windows, or those named, as one; its percentiles are the worst window's."""
-        chosen = [window for window in self.windows if not names or window.name in names]
-        out = Window("total" if not names else f"total of {len(chosen)}")
+    def only(self, names: Sequence[str]) -> list[Window]:
+        """The windows of these names; all of them where none is named."""
+        return [window for window in self.windows if not names or window.name in names]
+
+    def total(self, names: Sequence[str] = ()) -> Window:
+        """Windows as one; its percentiles are those of the worst of them."""
+        chosen = self.only(names)
+        out = Window("total")
         for name in COUNTED:
             setattr(out, name, sum(getattr(window, name) for window in chosen))
         for name in ("p50", "p99", "worst", "lag"):
@@ -103,17 +109,17 @@ class Report:
         out.away = chosen[-1].away if chosen else 0
         return out
 
-    def faults(self) -> list[str]:
-        """What must not be, over all windows, with the first failures in words."""
-        found = [fault for window in self.windows for fault in window.faults()]
+    def faults(self, names: Sequence[str] = ()) -> list[str]:
+        """What must not be in these windows, with the first failures of the run in words."""
+        found = [fault for window in self.only(names) for fault in window.faults()]
         return [*found, *self.failures] if found else []
 
-    def table(self) -> str:
-        """In full, for people."""
-        rows = [window.row() for window in [*self.windows, self.total()]]
+    def table(self, names: Sequence[str] = ()) -> str:
+        """These windows and their total, for people."""
+        rows = [window.row() for window in [*self.only(names), self.total(names)]]
         lag = max(self.windows, key=lambda window: window.lag)
         cost = f"The generator took {self.cpu:.0%} of a core, and was itself late by {lag.lag:.0f} ms at most."
-        return "\n".join([HEAD, "|---" * (HEAD.count("|") - 1) + "|", *rows, cost, *self.failures])
+        return "\n".join([HEAD, "|---" * (HEAD.count("|") - 1) + "|", *rows, "", cost])
 
     def to_json(self) -> str:
         """One line."""
