@@ -225,7 +225,7 @@ def test_the_note_of_a_deploy(note):
 def test_the_note_of_a_rollback_that_failed(note):
     entry = {**ENTRY, "kind": "rollback", "tag": "sha-1", "verdict": "failed", "reason": "Not well:\n  " + "x" * 400}
     lines = note.release_note(entry, "example.com").splitlines()
-    assert lines[0] == "❌ example.com: rollback to sha-1 failed; what ran before serves on"
+    assert lines[0] == "❌ example.com: rollback to sha-1 failed"
     assert lines[-1] == "reason: Not well: " + "x" * 290 + "…"
 
 
@@ -235,6 +235,11 @@ def test_the_note_of_little_that_is_known(note):
         "⚠️ x.test: deploy of a changed configuration was interrupted",
         "by somebody, yesterday",
     ]
+
+
+def test_a_log_that_could_not_be_read_is_not_told_as_no_failures(note):
+    text = note.release_note({**ENTRY, "requests": {"unknown": "Permission denied"}}, "x.test")
+    assert text.splitlines()[-1] == "requests: not known, the proxy's log could not be read"
 
 
 def test_a_new_configuration_of_the_same_image_is_told_as_such(note):

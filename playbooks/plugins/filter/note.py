@@ -11,7 +11,7 @@ LONGEST_REASON = 300
 HEX = 12
 HEADLINES = {
     "success": ("✅", "is done"),
-    "failed": ("❌", "failed; what ran before serves on"),
+    "failed": ("❌", "failed"),
     "interrupted": ("⚠️", "was interrupted"),
 }
 
@@ -64,8 +64,10 @@ def digests(entry: Mapping[str, Any]) -> list[str]:
 
 def cost(entry: Mapping[str, Any]) -> list[str]:
     """What it cost those who used the product meanwhile."""
-    requests = entry.get("requests")
-    return [f"requests: {requests['answered']} answered, {requests['failed']} failed"] if requests else []
+    requests = entry.get("requests") or {}
+    if "answered" in requests:
+        return [f"requests: {requests['answered']} answered, {requests['failed']} failed"]
+    return ["requests: not known, the proxy's log could not be read"] if requests else []
 
 
 def reason(entry: Mapping[str, Any]) -> list[str]:
