@@ -61,7 +61,7 @@ def attest(built: Built, who: Signer) -> None:
     """Attach the bill of materials and the provenance to the image, signed. Raises: Refused."""
     for kind, document in ((SBOM, "sbom"), (PROVENANCE, "provenance")):
         options = ["--type", kind, "--predicate", str(built.document(document))]
-        command = [COSIGN, "attest", *options, *who.signing, *transport(built.reference), built.reference]
+        command = [COSIGN, "attest", "--replace", *options, *who.signing, *transport(built.reference), built.reference]
         run(command, f"Attaching the {document} to {built.reference}", ENVIRONMENT)
 
 

@@ -21,7 +21,7 @@ from shipping.products import (
 )
 from shipping.provenance import predicate
 from shipping.record import Built, load
-from shipping.trivy import verdict
+from shipping.trivy import findings, verdict
 
 DIGEST = f"sha256:{'a' * 64}"
 GITHUB = {
@@ -163,3 +163,18 @@ def test_a_scan_that_saw_no_package_is_no_clean_bill() -> None:
     assert verdict({}) == (0, [])
     assert verdict({"Results": [{"Packages": [{}, {}]}, {"Class": "config"}]}) == (2, [])
     assert verdict({"Results": [{"Packages": [{}], "Vulnerabilities": [ill, ill]}]}) == (1, ["CVE-1 high: a 1 → 2"])
+
+
+def test_a_finding_is_told_by_place_and_kind_and_a_secret_never_by_itself() -> None:
+    secret = {"RuleID": "private-key", "Title": "Asymmetric Private Key", "StartLine": 1, "Match": "SECRET"}
+    wrong = {"ID": "DS-0002", "Severity": "HIGH", "Title": "Image user should not be root", "Status": "FAIL"}
+    results = [
+        {"Target": "/srv/id_rsa", "Secrets": [secret]},
+        {"Target": "Dockerfile", "Misconfigurations": [wrong, {**wrong, "Status": "PASS"}]},
+        {"Target": "python"},
+    ]
+    assert findings({"Results": results}) == [
+        "/srv/id_rsa, line 1: Asymmetric Private Key",
+        "Dockerfile: DS-0002 high: Image user should not be root",
+    ]
+    assert findings({}) == []
