@@ -26,6 +26,10 @@ class IdleClosed(Exception):
     """The server closed a kept connection before any byte of an answer: the request is to be sent again."""
 
 
+class Withdrawn(Exception):
+    """The load ended before it was the request's turn: it was never sent."""
+
+
 class Connection(asyncio.Protocol):
     """A connection that carries one exchange at a time.
 
@@ -108,14 +112,17 @@ class Pool:
     ) -> None:
         self._plan, self._host, self._tls = plan, host, plan.tls
         self._on_idle_close, self._on_resend = on_idle_close, on_resend
+        self._ended = False
         self._free: asyncio.Queue[Connection | None] = asyncio.Queue()
         for _ in range(size):
             self._free.put_nowait(None)
 
     async def ask(self, request: bytes) -> Answer:
-        """The answer to a request, over the connection whose turn it is. Raises Failed."""
+        """The answer to a request, over the connection whose turn it is. Raises Failed, Withdrawn."""
         connection = await self._free.get()
         try:
+            if self._ended:
+                raise Withdrawn
             if connection and connection.usable:
                 try:
                     return await connection.exchange(request, self._plan.timeout)
@@ -143,6 +150,10 @@ class Pool:
         except OSError as error:
             raise Failed(f"refused: {error}") from error
         return connection
+
+    def end(self) -> None:
+        """Send no more of what waits for its turn: on a host that cannot keep up, that may be thousands."""
+        self._ended = True
 
     def close(self) -> None:
         """Close what is idle; call it when nothing is asked any more."""

@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 
-from tests.load.connection import Failed, Pool
+from tests.load.connection import Failed, Pool, Withdrawn
 from tests.load.plan import Ask, Plan
 from tests.load.report import Report
 from tests.load.sockets import Sockets
@@ -44,6 +44,8 @@ class Generator:
         """Stop, wait for the answers that are still out, and report."""
         if self._pace:
             self._pace.cancel()
+        for pool in self._pools.values():
+            pool.end()
         await asyncio.gather(*self._running)
         report = self.tally.report(self._sockets.away)
         await self._sockets.end()
@@ -72,6 +74,9 @@ class Generator:
         wanted = ask.holds if post is None else f'"{self._plan.run}-{post}"'
         try:
             answer = await self._pools[ask.host].ask(_request(ask, wanted if post is not None else None))
+        except Withdrawn:
+            self.tally.withdrawn(where, post)
+            return
         except Failed as error:
             self._failed(where, due, ask, str(error), post)
             return

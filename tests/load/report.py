@@ -44,6 +44,8 @@ class Window:
     upgrades_refused: int = 0
     echoes: int = 0
     echoes_lost: int = 0
+    # The first failures, in words.
+    failures: list[str] = field(default_factory=list)
     # Filled in by the ledger.
     twice: int | None = None
     lost: int | None = None
@@ -54,7 +56,7 @@ class Window:
         return self.codes.get(1012, 0)
 
     def faults(self) -> list[str]:
-        """What must not be, in words."""
+        """What must not be, in words, with the first failures of each request or socket; empty where all is well."""
         wrong = {code: count for code, count in self.codes.items() if code != 1012}
         found = {
             f"{self.failed} requests failed": self.failed,
@@ -66,7 +68,8 @@ class Window:
             f"{self.upgrades_refused} upgrades were refused": self.upgrades_refused,
             f"{self.echoes_lost} echoes were lost": self.echoes_lost,
         }
-        return [f"{self.name}: {words}" for words, fault in found.items() if fault]
+        faults = [f"{self.name}: {words}" for words, fault in found.items() if fault]
+        return [*faults, *(f"  {failure}" for failure in self.failures)] if faults else []
 
     def row(self) -> str:
         """Its line of the table."""
@@ -80,11 +83,10 @@ class Window:
 
 @dataclass
 class Report:
-    """A whole run: its windows, the first failures in words, the POSTs without an answer, what the generator cost."""
+    """A whole run: its windows, the POSTs without an answer, what the generator cost."""
 
     run: str
     windows: list[Window]
-    failures: list[str]
     unanswered: list[int]
     # Share of one core that the generator took.
     cpu: float
@@ -110,9 +112,8 @@ class Report:
         return out
 
     def faults(self, names: Sequence[str] = ()) -> list[str]:
-        """What must not be in these windows, with the first failures of the run in words."""
-        found = [fault for window in self.only(names) for fault in window.faults()]
-        return [*found, *self.failures] if found else []
+        """What must not be in these windows; see `Window.faults`."""
+        return [fault for window in self.only(names) for fault in window.faults()]
 
     def table(self, names: Sequence[str] = ()) -> str:
         """These windows and their total, for people."""

@@ -131,10 +131,10 @@ class Sockets:
                 line.close()
 
     def _closed(self, number: int, code: int) -> None:
-        window = self._tally.now.window
-        window.codes[code] = window.codes.get(code, 0) + 1
+        where = self._tally.now
+        where.window.codes[code] = where.window.codes.get(code, 0) + 1
         if code != TOLD:
-            self._tally.say(window.name, f"socket {number} ended with {code}")
+            self._tally.say(where, f"socket {number} ended with {code}")
 
     async def _echo(self, line: Line, text: str) -> None:
         line.say(text)
@@ -142,7 +142,7 @@ class Sockets:
         while (heard := await line.hear(end)) != text:
             if heard is None:
                 self._tally.now.window.echoes_lost += 1
-                self._tally.say(self._tally.now.window.name, f"no echo of {text!r} within {ECHO_SECONDS:g} s")
+                self._tally.say(self._tally.now, f"no echo of {text!r} within {ECHO_SECONDS:g} s")
                 raise Ended(CUT)
         self._tally.now.window.echoes += 1
 
@@ -161,5 +161,5 @@ class Sockets:
         if line:
             line.close()
         self._tally.now.window.upgrades_refused += 1
-        self._tally.say(self._tally.now.window.name, f"an upgrade was refused: {refused}")
+        self._tally.say(self._tally.now, f"an upgrade was refused: {refused}")
         return None

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from tests.load.report import Report, Window
 
-# Enough to see why; a broken host would fill the memory.
-FAILURES_KEPT = 40
+# Of each window: enough to see why, and a broken host does not fill the memory.
+FAILURES_KEPT = 10
 
 
 @dataclass
@@ -39,7 +39,6 @@ class Tally:
     def __init__(self, run: str) -> None:
         self._run = run
         self._began, self._cpu = time.monotonic(), time.process_time()
-        self._failures: list[str] = []
         self._unanswered: list[int] = []
         self.posts = 0
         self.windows = [Open(Window("before"))]
@@ -70,16 +69,22 @@ class Tally:
         where.latencies.append(milliseconds)
         if post is not None:
             self._unanswered.append(post)
-        self.say(where.window.name, f"{words} (after {milliseconds:.0f} ms)")
+        self.say(where, f"{words} (after {milliseconds:.0f} ms)")
 
-    def say(self, window: str, words: str) -> None:
+    def withdrawn(self, where: Open, post: int | None) -> None:
+        """A request that was due and never sent, because the load ended."""
+        where.window.sent -= 1
+        if post is not None:
+            self._unanswered.append(post)
+
+    def say(self, where: Open, words: str) -> None:
         """Keep the words of one failure, while there is room."""
-        if len(self._failures) < FAILURES_KEPT:
-            self._failures.append(f"{datetime.now(UTC):%H:%M:%S.%f} {window}: {words}")
+        if len(where.window.failures) < FAILURES_KEPT:
+            where.window.failures.append(f"{datetime.now(UTC):%H:%M:%S.%f} {words}")
 
     def report(self, away: int) -> Report:
         """What became of it; `away` sockets are not back."""
         cpu = (time.process_time() - self._cpu) / (time.monotonic() - self._began)
         self.now.window.away = away
         windows = [each.closed() for each in self.windows]
-        return Report(self._run, windows, self._failures, self._unanswered, cpu)
+        return Report(self._run, windows, self._unanswered, cpu)

@@ -62,8 +62,10 @@ def test_percentiles_are_values_that_were_seen(share: float, value: float) -> No
 def test_a_report_adds_up_and_survives_its_journey() -> None:
     one = Window("one", sent=2, answered=2, codes={1012: 2}, back=[0.5], twice=0, lost=0, worst=5)
     two = Window("two", sent=3, answered=2, failed=1, codes={1012: 1, 1006: 1}, back=[6.0], twice=1, lost=0, worst=9)
-    report = Report.from_json(Report("run", [one, two], ["GET: 502"], [3], 0.2).to_json())
+    two.failures = ["GET: 502"]
+    report = Report.from_json(Report("run", [one, two], [3], 0.2).to_json())
     total = report.total()
     assert (total.sent, total.failed, total.told, total.codes[1006], total.worst) == (5, 1, 3, 1, 9)
-    assert len(report.faults()) == 5 and report.faults()[-1] == "GET: 502"
+    assert len(report.faults()) == 5 and report.faults()[-1] == "  GET: 502"
+    assert report.faults(["one"]) == []
     assert "| two | 3 | 2 | 1 | 1 | 0 |" in report.table()

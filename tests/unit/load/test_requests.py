@@ -45,7 +45,7 @@ def test_what_is_answered_rightly_is_answered_and_the_rate_is_held() -> None:
     assert 45 <= total.sent <= 55
     assert {request.connection for request in server.requests} == {1, 2}, "kept, and all of them used"
     assert total.worst < 250
-    assert report.failures == []
+    assert report.windows[0].failures == []
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_wrong_or_broken_answer_is_a_failure(said: bytes, closing: bool, words
     total = report.total()
     assert total.failed == total.sent > 20 and total.answered == 0
     assert total.resent == 0, "a new connection that is closed was not an idle one"
-    assert words in report.failures[0]
+    assert words in report.windows[0].failures[0]
     assert report.faults()
 
 
@@ -92,8 +92,8 @@ def test_no_answer_in_time_is_a_failure_and_the_post_is_named() -> None:
     report, _ = load(
         lambda request: (b"", False) if request.nth == 2 else (created(request), False), timeout=0.2, asks=POST
     )
-    assert "timeout" in report.failures[0]
-    assert report.unanswered and len(report.unanswered) == report.total().failed
+    assert "timeout" in report.windows[0].failures[0]
+    assert 0 < report.total().failed <= len(report.unanswered)
 
 
 def test_a_refused_connection_is_a_failure() -> None:
@@ -104,7 +104,7 @@ def test_a_refused_connection_is_a_failure() -> None:
 
     report = asyncio.run(run())
     assert report.total().failed == report.total().sent > 10
-    assert "refused" in report.failures[0]
+    assert "refused" in report.windows[0].failures[0]
 
 
 def test_a_stall_counts_for_every_request_that_it_kept_waiting() -> None:
@@ -123,6 +123,12 @@ def test_a_stall_counts_for_every_request_that_it_kept_waiting() -> None:
     assert window.worst >= 380 and window.p50 > 20
 
 
+def test_what_still_waits_for_a_connection_at_the_end_was_never_sent() -> None:
+    report, server = load(lambda request: (b"", False), 0.3, asks=POST, connections=2, timeout=0.5)
+    assert report.total().sent == report.total().failed == len(server.requests) == 2
+    assert len(report.unanswered) == report.windows[-1].posts[1] > 20, "the ledger must not call them lost"
+
+
 def test_a_request_belongs_to_the_window_it_was_due_in() -> None:
     async def run() -> Report:
         async with serving(lambda request: (created(request), False)) as server:
@@ -137,4 +143,7 @@ def test_a_request_belongs_to_the_window_it_was_due_in() -> None:
     first, second = Report.from_json(asyncio.run(run()).to_json()).windows
     assert second.name == "second"
     assert first.posts == (0, first.sent)
-    assert second.posts == (first.sent, first.sent + second.sent)
+    assert second.posts[0] == first.sent
+    assert second.posts[1] - second.posts[0] - second.sent in (0, 1), (
+        "the last may have had its number and not its turn"
+    )
