@@ -17,7 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client import REGISTRY as PLAIN
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.values import MutexValue, ValueClass
 
 requests_total = Counter("moorage_http_requests", "Requests answered.", ["method", "route", "status"])
@@ -33,6 +33,7 @@ dependency_up = Gauge(
     ["dependency"],
     multiprocess_mode="mostrecent",
 )
+open_sockets = Gauge("moorage_sockets_open", "Websockets that are open now.", multiprocess_mode="livesum")
 
 SWITCHED = 101
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -43,6 +44,11 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
     requests_total.labels(method if method in _METHODS else "OTHER", route, str(status)).inc()
     if status != SWITCHED:  # a websocket's hours are no time to an answer
         request_seconds.labels(route).observe(seconds)
+
+
+def forget_process(pid: int) -> None:
+    """What a worker that ended had open is open no more; what it counted stays counted."""
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library's own omission
 
 
 def exposition() -> bytes:

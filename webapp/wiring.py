@@ -32,7 +32,7 @@ def wire(settings: Settings | None = None) -> Flask:
     errors.register(app)
     access.register(app)
     metrics.register(app)
-    channel.register(app)
+    channel.register(app, metrics.open_sockets)
     for room in (landing, health, agents):
         app.register_blueprint(room)
     app.cli = cast(AppGroup, moorage)  # `flask --app webapp …` and `moorage …` are the same commands

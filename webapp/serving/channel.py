@@ -10,7 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 from flask import Blueprint, Flask, Response, current_app, request
 from simple_websocket import ConnectionClosed  # type: ignore[import-untyped]  # it has no types
@@ -128,10 +128,19 @@ class Channel:
         self._wire.end()
 
 
+class Count(Protocol):
+    """A gauge. Given and not imported: metrics must not be loaded before gunicorn's workers know where they go."""
+
+    def inc(self) -> None: ...
+
+    def dec(self) -> None: ...
+
+
 class Channels:
     """The open sockets of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: Count) -> None:
+        self._count = count
         self._open: set[Channel] = set()
         self._stopping = False
 
@@ -164,6 +173,7 @@ class Channels:
             raise UpgradeInvalid from None
         channel = Channel(wire)
         self._open.add(channel)
+        self._count.inc()
         if self._stopping:  # it came while the others were being told
             channel.close(COME_BACK, COME_BACK_REASON)
         try:
@@ -176,6 +186,7 @@ class Channels:
         finally:
             channel.close()
             self._open.discard(channel)
+            self._count.dec()
             wire.finish()
 
 
@@ -188,8 +199,8 @@ class Switched(Response):
         raise StopIteration  # gunicorn's workers take this as the end of a connection
 
 
-def register(app: Flask) -> None:
-    app.extensions[EXTENSION] = Channels()
+def register(app: Flask, count: Count) -> None:
+    app.extensions[EXTENSION] = Channels(count)
 
 
 def channels_of(app: Flask) -> Channels:

@@ -42,6 +42,8 @@ def serve(process: str, settings: Settings, host: str, **kind: Any) -> None:
     shutil.rmtree(counters, ignore_errors=True)  # numbers of a run before would be added to this one's
     counters.mkdir(parents=True)
     export(PROMETHEUS_MULTIPROC_DIR=str(counters))
+    from webapp import metrics  # noqa: PLC0415 - it reads that variable when it is loaded
+
     running = Running(process, settings.port)
     options = {
         "bind": f"{host}:{settings.port}",
@@ -56,5 +58,7 @@ def serve(process: str, settings: Settings, host: str, **kind: Any) -> None:
         "when_ready": lambda _server: running.announce(settings.run_dir),
         # What is loaded stays: a collector that never touches it leaves its pages shared with the workers.
         "pre_fork": lambda _server, _worker: gc.freeze(),
+        # What a worker that ended had open is open no more.
+        "child_exit": lambda _server, worker: metrics.forget_process(worker.pid),
     }
     Server(settings, options | kind).run()
