@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from shipping import ROOT, Refused, cosign, run
 from shipping.deploying import Target, images_of, reached_at, tag_of, the_host
@@ -28,13 +29,15 @@ GIVEN = {name: value for name, value in os.environ.items() if name != "VPS_SSH_K
 ENVIRONMENT = {**GIVEN, "PATH": f"{BIN}:{os.environ['PATH']}"}
 
 
-def verify(inventory: str, tag: str, places: dict[str, str]) -> None:
-    """Every image that the tag will be resolved for is signed as that tag, by who may sign. Raises: Refused."""
+def verify(inventory: str, tag: str, places: dict[str, str]) -> dict[str, str]:
+    """Digests of the images that the tag will be resolved for, each signed as that tag by who may. Raises: Refused."""
     listing = run(["ansible-inventory", "-i", inventory, "--list"], "Reading the inventory", ENVIRONMENT)
     who = cosign.signer(os.environ)
+    digests = {}
     for image in images_of(the_host(json.loads(listing))):
-        digest = cosign.verify(reached_at(image, places), tag, who)
-        print(f"{image}:{tag}: signature, bill of materials and provenance are right ({digest})", flush=True)
+        digests[image] = cosign.verify(reached_at(image, places), tag, who)
+        print(f"{image}:{tag}: signature, bill of materials and provenance are right ({digests[image]})", flush=True)
+    return digests
 
 
 def checked_key(path: Path) -> None:
@@ -51,12 +54,12 @@ def checked_key(path: Path) -> None:
         raise Refused(f"VPS_SSH_KEY is not a private key without a passphrase: {said}. Nothing was changed.")
 
 
-def play(playbook: str, inventory: str, target: Target, tag: str, extra: list[str]) -> int:
-    """Run the playbook; its exit code. The key is on the disk only meanwhile, readable by this user alone."""
+def play(playbook: str, inventory: str, target: Target, release: dict[str, Any], extra: list[str]) -> int:
+    """Run the playbook; its exit code. `release` is its variables of what to release. The key is on the disk only meanwhile, readable by this user alone."""
     folder = Path(tempfile.mkdtemp(prefix="moorage-"))
     try:
         files = {"key": target.key, "known_hosts": target.known_hosts}
-        variables = target.variables(folder / "key", folder / "known_hosts") | ({"image_tag": tag} if tag else {})
+        variables = {**target.variables(folder / "key", folder / "known_hosts"), **release}
         for name, content in {**files, "variables.json": json.dumps(variables)}.items():
             (folder / name).touch(mode=0o600)
             (folder / name).write_text(content)
@@ -100,9 +103,11 @@ def main() -> int:
         tag = tag_of(os.environ, needed=options.verb == "deploy")
         target = Target.of(os.environ)
         # A rollback without a tag takes what the host has kept, and was verified when it came there.
+        release = {}
         if tag:
-            verify(options.inventory, tag, dict(pair.split("=", 1) for pair in options.registry_at))
-        return play(options.verb, options.inventory, target, tag, extra)
+            places = dict(pair.split("=", 1) for pair in options.registry_at)
+            release = {"image_tag": tag, "image_digests": verify(options.inventory, tag, places)}
+        return play(options.verb, options.inventory, target, release, extra)
     except Refused as refused:
         print(f"deploy: {refused}", file=sys.stderr)
         return 1
