@@ -56,7 +56,7 @@ def test_the_ledger_finds_what_ran_twice_and_what_was_lost(site: Host, ledger: L
         f"DELETE FROM practice_posts WHERE id LIKE 'proof-%'; INSERT INTO practice_posts (id, slot) VALUES {stored}"
     )
     windows = [Window("first", posts=(0, 2)), Window("second", posts=(2, 5))]
-    report = ledger.settle(Report("proof", windows, failures=[], unanswered=[2], cpu=0))
+    report = ledger.settle(Report("proof", windows, unanswered=[2], cpu=0))
     assert [window.twice for window in windows] == [1, 0]
     assert [window.lost for window in windows] == [0, 1], "3 is lost; 2 had no answer, so nobody was promised anything"
     assert len(report.faults()) == 2
