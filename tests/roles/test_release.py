@@ -176,3 +176,10 @@ def test_what_a_person_is_told(plugin, change, said):
     release = plugin("filter", "release")
     entry = release.release_entry(CHANGES, FACTS) | {"seconds": 12.3, "requests": {"answered": 5, "failed": 0}}
     assert said in release.summary(entry | change, 3.1)
+
+
+def test_a_tag_that_was_moved_after_its_signature_was_verified_is_refused(plugin):
+    images = plugin("module_utils", "images")
+    assert images.as_verified("r/shop", A, {}) == images.as_verified("r/shop", A, {"r/shop": A}) == A
+    with pytest.raises(images.CommandFailed, match=f"stands for {A} now, and {B} is what was verified"):
+        images.as_verified("r/shop", A, {"r/shop": B})

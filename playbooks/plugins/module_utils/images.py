@@ -42,3 +42,14 @@ def pulled_digest(image: str, tag: str) -> str:
         if name == image:
             return str(digest)
     raise CommandFailed(f"{image}:{tag} was pulled but the engine names no digest for it (only {known})")
+
+
+def as_verified(image: str, digest: str, verified: dict[str, str]) -> str:
+    """The digest, where it is the one whose signature was verified, or none was asked for. Pure.
+
+    Raises:
+        CommandFailed: the tag has been moved since.
+    """
+    if verified.get(image, digest) != digest:
+        raise CommandFailed(f"the tag stands for {digest} now, and {verified[image]} is what was verified")
+    return digest

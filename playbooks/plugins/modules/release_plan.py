@@ -10,7 +10,7 @@ from ansible.module_utils import release_lock
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.compose_state import CommandFailed
 from ansible.module_utils.engine_api import registry_digest
-from ansible.module_utils.images import pull, pulled_digest
+from ansible.module_utils.images import as_verified, pull, pulled_digest
 from ansible.module_utils.release_changes import change, describe, forward, under_way
 
 DOCUMENTATION = """
@@ -25,6 +25,7 @@ options:
   definitions: {type: dict, required: true, description: "Unit to what its slot is to be made from: services, jobs"}
   tag: {type: str, required: true, description: The tag to deploy}
   release: {type: dict, required: true, description: The host's release.json}
+  verified: {type: dict, default: {}, description: "Image to the only digest its tag may stand for; others are free"}
 """
 
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -52,17 +53,18 @@ def _tag(image: str, tag: str, kept: str | None) -> str:
     return kept or ("pinned" if "@" in image else tag)
 
 
-def resolve(units: dict[str, str], tag: str, check_mode: bool) -> dict[str, str]:
+def resolve(units: dict[str, str], tag: str, verified: dict[str, str], check_mode: bool) -> dict[str, str]:
     """Unit to digest; pulls, unless in check mode.
 
     Raises:
-        CommandFailed: naming the image that cannot be had.
+        CommandFailed: naming the image that cannot be had, or is not the one that was verified.
     """
     digests = {}
     for unit, image in units.items():
         try:
             if "@" not in image:
-                digests[unit] = registry_digest(f"{image}:{tag}") if check_mode else pulled_digest(image, tag)
+                found = registry_digest(f"{image}:{tag}") if check_mode else pulled_digest(image, tag)
+                digests[unit] = as_verified(image, found, verified)
             elif not check_mode:
                 pull(image)
         except (CommandFailed, OSError) as error:
@@ -79,6 +81,7 @@ def main() -> None:
             "definitions": {"type": "dict", "required": True},
             "tag": {"type": "str", "required": True},
             "release": {"type": "dict", "required": True},
+            "verified": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -86,7 +89,7 @@ def main() -> None:
     if not TAG.fullmatch(args["tag"]):
         module.fail_json(msg=f"image_tag {args['tag']!r} is not an image tag (letters, digits, _ . -, at most 128).")
     try:
-        digests = resolve(args["units"], args["tag"], module.check_mode)
+        digests = resolve(args["units"], args["tag"], args["verified"], module.check_mode)
     except CommandFailed as error:
         module.fail_json(msg=str(error))
     changes = plan(args["units"], digests, args["tag"], args["release"], args["definitions"])

@@ -10,7 +10,7 @@ from ansible.module_utils import release_lock
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.compose_state import CommandFailed
 from ansible.module_utils.engine_api import registry_digest
-from ansible.module_utils.images import present, pull, pulled_digest
+from ansible.module_utils.images import as_verified, present, pull, pulled_digest
 from ansible.module_utils.release_changes import (
     NoWayBack,
     backward,
@@ -35,6 +35,7 @@ options:
   release: {type: dict, required: true, description: The host's release.json}
   images: {type: dict, required: true, description: "Unit that follows the release's tag to its image, without a tag"}
   tag: {type: str, default: "", description: Tag to go back to; empty takes the last good release}
+  verified: {type: dict, default: {}, description: "Image to the only digest its tag may stand for; others are free"}
 """
 
 
@@ -67,7 +68,8 @@ def fetched(module: AnsibleModule, known: dict[int, dict[str, Any]]) -> dict[str
     for unit, image in running.items():
         try:
             reference = f"{image}:{args['tag']}"
-            digests[unit] = registry_digest(reference) if module.check_mode else pulled_digest(image, args["tag"])
+            found = registry_digest(reference) if module.check_mode else pulled_digest(image, args["tag"])
+            digests[unit] = as_verified(image, found, args["verified"])
         except (CommandFailed, OSError) as error:
             module.fail_json(
                 msg=f"No release kept on this host has the tag {args['tag']}, and the registry cannot give {image} "
@@ -84,6 +86,7 @@ def main() -> None:
             "release": {"type": "dict", "required": True},
             "images": {"type": "dict", "required": True},
             "tag": {"type": "str", "default": ""},
+            "verified": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
