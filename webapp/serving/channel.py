@@ -151,8 +151,8 @@ class Channels:
         """Tell every peer to come back, and take no new ones. Those in mid-message get RECALL_SECONDS, then are cut."""
         self._stopping = True
         end = time.monotonic() + RECALL_SECONDS
+        log.info("sockets are told to come back", extra={"sockets": len(self)})
         left = self._still_open(self._open)
-        log.info("sockets are told to come back", extra={"sockets": len(left)})
         while left and time.monotonic() < end:
             time.sleep(0.05)
             left = self._still_open(left)
