@@ -55,7 +55,12 @@ def checked_key(path: Path) -> None:
 
 
 def play(playbook: str, inventory: str, target: Target, release: dict[str, Any], extra: list[str]) -> int:
-    """Run the playbook; its exit code. `release` is its variables of what to release. The key is on the disk only meanwhile, readable by this user alone."""
+    """Run the playbook; its exit code. The key is on the disk only meanwhile, readable by this user alone.
+
+    Args:
+        release: the playbook's variables of what to release.
+        extra: further arguments of ansible-playbook.
+    """
     folder = Path(tempfile.mkdtemp(prefix="moorage-"))
     try:
         files = {"key": target.key, "known_hosts": target.known_hosts}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from shipping.provenance import predicate
 from shipping.record import Built, load
 from shipping.trivy import findings, verdict
 
+ROOT = Path(__file__).resolve().parents[3]
 DIGEST = f"sha256:{'a' * 64}"
 GITHUB = {
     "GITHUB_SERVER_URL": "https://github.com",
@@ -45,6 +48,12 @@ def test_every_declared_image_has_its_dockerfile_and_every_base_its_line() -> No
     assert {product.name for product in everything.products} >= {"controlplane", "frontend"}
     for product in everything.products:
         assert set(product.bases.values()) <= set(everything.pins), product.name
+
+
+def test_make_pin_finds_the_bases() -> None:
+    command = [sys.executable, ROOT / ".ci/pin.py", "--check", ROOT / ".ci/images.yml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
 
 
 def test_a_file_of_another_form_is_refused_by_name(tmp_path: Path) -> None:
