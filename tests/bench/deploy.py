@@ -70,25 +70,29 @@ def under_load(lab: Lab, host: Host) -> int:
     """Print what the switches lost, and the same for replacing in place; return the former's faults."""
     ledger = Ledger(host)
     ledger.prepare()
-    switches, ours, theirs = [], [], []
+    ours: dict[str, Switch] = {}
+    theirs: list[str] = []
     with Load(lab) as load:
         for number in range(1, SWITCHES + 1):
             for way in WAYS:
-                ours.append(f"{way} {number}")
-                load.mark(ours[-1])
-                switches.append(switched(lab, host, way))
+                load.mark(f"{way} {number}")
+                ours[f"{way} {number}"] = switched(lab, host, way)
                 time.sleep(SETTLE_SECONDS)
         for proxy, prepare in IN_PLACE.items():
             prepare(host)
             for number in range(1, TIMES_IN_PLACE + 1):
                 theirs.append(f"compose up -d {number}, {proxy}")
                 load.mark(theirs[-1])
-                replace_in_place(host, number)
+                replace_in_place(host, len(theirs))
                 time.sleep(START_SECONDS)
         report = ledger.settle(load.report())
-    print_times("under load", switches)
-    print(f"\n{report.table(ours)}\n\n{report.table(theirs)}")
-    faults = report.faults(ours)
+    print_times("under load", list(ours.values()))
+    beside = {
+        "probed s": {name: f"{switch.probed:.1f}" for name, switch in ours.items()},
+        "drain s": {name: f"{switch.drained:.1f}" for name, switch in ours.items()},
+    }
+    print(f"\n{report.table(list(ours), beside)}\n\n{report.table(theirs)}")
+    faults = report.faults(list(ours))
     print("\n".join(faults))
     return len(faults)
 

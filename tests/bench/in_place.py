@@ -12,8 +12,8 @@ CADDYFILE = f"{ROOT}/caddy/conf/Caddyfile"
 
 
 def replace_in_place(host: Host, number: int) -> None:
-    """Recreate the containers of the slots that serve, with the other version's images for an odd `number` and their
-    own for an even one. Raises CommandError.
+    """Recreate the containers of the slots that serve, for the `number`th time: odd ones get the other version's
+    images, even ones their own again. Raises CommandError.
     """
     units = json.loads(host.exec("cat", f"{ROOT}/release.json"))["units"]
     services = {}

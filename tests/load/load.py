@@ -28,14 +28,14 @@ class Load:
             report = load.report()
 
     Args:
-        lab: its `vps` gets the load.
+        lab: its `vps` gets the load, unless the plan has another `address`.
         plan: what of `plan.Plan` shall be other than by default (`rate`, `sockets`, …).
     """
 
     def __init__(self, lab: Lab, **plan: Any) -> None:
         root = lab.folder / "ca.pem"
         run = f"load-{uuid.uuid4().hex[:8]}"
-        self.plan = Plan(lab.hosts[MAIN_HOST].address, **{"root": str(root), "run": run, **plan})
+        self.plan = Plan(**{"address": lab.hosts[MAIN_HOST].address, "root": str(root), "run": run, **plan})
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Load:

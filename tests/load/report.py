@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -115,12 +115,17 @@ class Report:
         """What must not be in these windows; see `Window.faults`."""
         return [fault for window in self.only(names) for fault in window.faults()]
 
-    def table(self, names: Sequence[str] = ()) -> str:
-        """These windows and their total, for people."""
-        rows = [window.row() for window in [*self.only(names), self.total(names)]]
+    def table(self, names: Sequence[str] = (), beside: Mapping[str, Mapping[str, str]] | None = None) -> str:
+        """These windows and their total, for people. `beside` has further columns: title, then cell by window."""
+        further = beside or {}
+        lines = [f"{HEAD} {' | '.join(further)} |" if further else HEAD]
+        lines.append("|---" * (lines[0].count("|") - 1) + "|")
+        for window in [*self.only(names), self.total(names)]:
+            cells = [column.get(window.name, "") for column in further.values()]
+            lines.append(f"{window.row()} {' | '.join(cells)} |" if cells else window.row())
         lag = max(self.windows, key=lambda window: window.lag)
         cost = f"The generator took {self.cpu:.0%} of a core, and was itself late by {lag.lag:.0f} ms at most."
-        return "\n".join([HEAD, "|---" * (HEAD.count("|") - 1) + "|", *rows, "", cost])
+        return "\n".join([*lines, "", cost])
 
     def to_json(self) -> str:
         """One line."""
