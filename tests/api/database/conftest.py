@@ -15,6 +15,8 @@ from webapp.database import heads, roles
 from webapp.settings import Settings
 
 NEWER = """
+from contextlib import nullcontext
+
 from alembic import op
 
 revision = {revision!r}
@@ -23,7 +25,8 @@ works_with = {works_with!r}
 
 
 def upgrade():
-    op.execute({sql!r})
+    with {around}:
+        op.execute({sql!r})
 """
 
 
@@ -59,7 +62,10 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
         monkeypatch.setattr(heads, "VERSIONS", folder / "versions")
         heads.chain.cache_clear()
         for revision, works_with, statement in add or []:
-            text = NEWER.format(revision=revision, below=heads.head(), works_with=works_with, sql=statement)
+            around = "op.get_context().autocommit_block()" if "CONCURRENTLY" in statement else "nullcontext()"
+            text = NEWER.format(
+                revision=revision, below=heads.head(), works_with=works_with, sql=statement, around=around
+            )
             (folder / "versions" / f"{revision}_newer.py").write_text(text)
             heads.chain.cache_clear()
 

@@ -185,3 +185,11 @@ def test_two_at_once_take_turns_but_none_waits_for_one_that_hangs(
     ):
         upgrade(empty)
     assert upgrade(empty).changed
+
+
+def test_an_index_may_be_made_outside_the_migrations_transaction(empty: Settings, code: Code) -> None:
+    code(add=[("0003", "0001", "CREATE INDEX CONCURRENTLY ix_tenants_name ON tenants (name)")])
+    upgrade(empty, target="0002")
+    assert upgrade(empty).changed
+    assert tables(empty) == Tables("0003", ("0001", "0002", "0003"))
+    as_owner(empty, "DROP INDEX ix_tenants_name")
