@@ -73,11 +73,13 @@ def test_what_is_accepted_is_a_number_on_a_line_of_its_own() -> None:
     assert accepted("# why\nCVE-2026-1\n\n  PYSEC-2026-2 \n") == ["CVE-2026-1", "PYSEC-2026-2"]
 
 
-def test_a_machine_without_a_network_has_audited_nothing() -> None:
+def test_a_machine_without_a_network_has_audited_nothing(tmp_path: Path) -> None:
     nowhere = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "npm_config_registry"), "http://127.0.0.1:9")
+    # An answer of a quarter of an hour ago would be taken for one of now.
+    caches = {"PIP_CACHE_DIR": str(tmp_path / "pip"), "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, ROOT / ".ci/audit.py"],
-        env={**os.environ, **nowhere, "NO_PROXY": "", "no_proxy": "", "npm_config_fetch_retries": "0"},
+        env={**os.environ, **nowhere, **caches, "NO_PROXY": "", "no_proxy": "", "npm_config_fetch_retries": "0"},
         capture_output=True,
         text=True,
         check=False,
