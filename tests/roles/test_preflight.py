@@ -52,3 +52,21 @@ def test_a_listener_of_somebody_else_is_found_with_its_process(preflight):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert "pid" in preflight.listeners([port])[port]
+
+
+@pytest.mark.parametrize(
+    ("lock", "serves", "verdict"),
+    [
+        ({}, 6, None),
+        ({"token": "aa"}, 6, None),
+        ({"by": "ann", "at": "t", "releasing": {"kind": "deploy", "number": 7}}, 6, "interrupted"),
+        ({"by": "ann", "at": "t", "releasing": {"kind": "deploy", "number": 1}}, None, "interrupted"),
+        # Sealed before its run died: what serves is what it released, and the log says so already.
+        ({"by": "ann", "at": "t", "releasing": {"kind": "deploy", "number": 7}}, 7, None),
+    ],
+)
+def test_a_release_that_was_cut_off_is_recorded_unless_it_was_sealed(preflight, lock, serves, verdict):
+    line = preflight.interrupted(lock, {"number": serves, "units": {}})
+    assert (line or {}).get("verdict") == verdict
+    if line:
+        assert (line["kind"], line["by"], line["at"]) == ("deploy", "ann", "t")

@@ -146,10 +146,20 @@ def lock_host(module: AnsibleModule) -> dict[str, Any] | None:
         module.fail_json(msg=refusal(held.lock), held=held.lock)
     except StillAtWork as error:
         module.fail_json(msg=f"{error}. Look at it (`ps axf` on the host) and run again. Nothing was changed.")
-    if taken and taken.get("releasing"):
-        line = {"by": taken.get("by"), "at": taken.get("at"), "verdict": "interrupted"}
-        append(Path(module.params["root"]), {**taken["releasing"], **line})
     return taken
+
+
+def interrupted(lock: dict[str, Any], release: dict[str, Any]) -> dict[str, Any] | None:
+    """The line for a release that its run, now dead, did not finish; None where it began none, or had sealed it. Pure.
+
+    Args:
+        lock: what the dead run left.
+        release: the present state, in which a release that was sealed is the one that serves.
+    """
+    begun = lock.get("releasing")
+    if not begun or begun["number"] == release.get("number"):
+        return None
+    return {**begun, "by": lock.get("by"), "at": lock.get("at"), "verdict": "interrupted"}
 
 
 def main() -> None:
@@ -190,7 +200,14 @@ def main() -> None:
         module.fail_json(
             msg=f"{args['root']}/release.json is not JSON ({error}). Move it away: the next run then releases anew."
         )
-    taken = lock_host(module) if args["lock"] and not module.check_mode else None
+    taken = None
+    if args["lock"] and not module.check_mode:
+        taken = lock_host(module)
+        # Read again: a run that ended just now, or what a dead one left at work, may have released meanwhile.
+        release = read_release(args["root"])
+        line = interrupted(taken or {}, release)
+        if line:
+            append(Path(args["root"]), line)
     module.exit_json(changed=False, ansible_facts={**facts, "release": release, "begun": begun}, took_over=taken)
 
 
