@@ -165,6 +165,13 @@ def test_an_image_with_a_key_in_it_goes_no_further(pipeline: Pipeline, tmp_path:
     assert done.returncode == 1 and "/srv/id_rsa" in done.stdout, done.stdout
 
 
+def test_the_registrys_token_is_given_to_the_engine_alone(pipeline: Pipeline, tmp_path: Path) -> None:
+    given = {"REGISTRY": pipeline.registry, "REGISTRY_USER": "ci", "REGISTRY_TOKEN": "canary-2f1d"}
+    done = pipeline.run(".ci/registry-login", DOCKER_CONFIG=str(tmp_path), **given)
+    assert done.returncode == 0 and "canary" not in done.stdout, done.stdout
+    assert list(json.loads((tmp_path / "config.json").read_text())["auths"]) == [pipeline.lab.registry.outside]
+
+
 def test_what_nobody_signed_is_not_deployed(pipeline: Pipeline, site: Host, shipped: dict[str, str]) -> None:
     before = site.exec("cat", "/opt/moorage/release.json")
     done = pipeline.deploy("deploy", "sha-one")
