@@ -5,25 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from tests.lab.hosts import Host
-from tests.lab.lab import Lab
+from tests.lab.lab import MAIN_HOST, Lab
+from tests.lab.network import DOMAIN
 from tests.lab.playbook import Run, ansible, succeeded
 from tests.load.load import Load
 from tests.load.plan import API, APP, Ask
 
 ROOT = "/opt/moorage"
 LOCK = "/var/lib/moorage/lock.json"
-# One request after the other, each with what only a right answer holds.
+# In turn, each with what only a right answer holds.
 _GETS = (Ask("GET", API, "/api/v1/health/live", holds='"live"'), Ask("GET", APP, "/", holds="<html"))
 _CONTAINER = '{{.Name}} {{.Id}} {{.State.StartedAt}} {{index .Config.Labels "com.docker.compose.oneoff"}}'
 
 
 @contextmanager
-def unnoticed(lab: Lab, rate: float = 20) -> Iterator[Load]:
+def unnoticed(lab: Lab, site: Host | None = None, domain: str = DOMAIN) -> Iterator[Load]:
     """Somebody uses the API and the frontend while the block runs; an AssertionError where one request failed."""
-    with Load(lab, rate=rate, connections=6, sockets=0, asks=_GETS) as load:
+    address = (site or lab.hosts[MAIN_HOST]).address
+    asks = tuple(replace(ask, host=ask.host.replace(DOMAIN, domain)) for ask in _GETS)
+    with Load(lab, address=address, rate=20, connections=6, sockets=0, asks=asks) as load:
         yield load
         report = load.report()
     assert report.faults() == [], report.table()
@@ -63,10 +67,10 @@ def leftovers(site: Host) -> list[str]:
     return found + sorted(set(containers(site)) ^ names)
 
 
-def refused(lab: Lab, site: Host, playbook: str, *args: str) -> Run:
+def refused(lab: Lab, site: Host, playbook: str, *args: str, domain: str = DOMAIN) -> Run:
     """A release that must fail: nobody notices, all is as it was, and one line says why. Returns the run."""
     before, lines = serving(site), log(site)
-    with unnoticed(lab):
+    with unnoticed(lab, site, domain):
         run = ansible(lab, playbook, *args)
     assert run.code != 0, run.output
     assert serving(site) == before, run.output
