@@ -226,7 +226,12 @@ def test_the_note_of_a_rollback_that_failed(note):
     entry = {**ENTRY, "kind": "rollback", "tag": "sha-1", "verdict": "failed", "reason": "Not well:\n  " + "x" * 400}
     lines = note.release_note(entry, "example.com").splitlines()
     assert lines[0] == "❌ example.com: rollback to sha-1 failed"
-    assert lines[-1] == "reason: Not well: " + "x" * 290 + "…"
+    assert lines[-2:] == ["reason: Not well: " + "x" * 290 + "…", "what ran before serves on"]
+
+
+def test_a_failure_that_could_not_be_undone_asks_for_a_person(note):
+    entry = {**ENTRY, "verdict": "failed", "reason": "r", "not_undone": ["stop the new slot: no engine"]}
+    assert note.release_note(entry, "example.com").endswith("NOT undone, do it by hand: stop the new slot: no engine")
 
 
 def test_the_note_of_little_that_is_known(note):

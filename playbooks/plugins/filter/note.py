@@ -78,6 +78,14 @@ def reason(entry: Mapping[str, Any]) -> list[str]:
     return [f"reason: {words if len(words) <= LONGEST_REASON else words[:LONGEST_REASON] + '…'}"]
 
 
+def aftermath(entry: Mapping[str, Any]) -> list[str]:
+    """After a failure: whether what ran before serves on, or a person is needed."""
+    if entry["verdict"] != "failed":
+        return []
+    left = entry.get("not_undone") or []
+    return [f"NOT undone, do it by hand: {'; '.join(left)}" if left else "what ran before serves on"]
+
+
 def release_note(entry: Mapping[str, Any], domain: str) -> str:
     """The whole note, plain text, a line for each thing that is known.
 
@@ -85,8 +93,8 @@ def release_note(entry: Mapping[str, Any], domain: str) -> str:
         entry: a line of releases.jsonl; what is absent is left out.
         domain: the product's domain, which tells the hosts of a chat apart.
     """
-    lines = [headline(entry, domain), by_and_when(entry), *tags(entry), *digests(entry), *cost(entry), *reason(entry)]
-    return "\n".join(lines)
+    parts = (tags, digests, cost, reason, aftermath)
+    return "\n".join([headline(entry, domain), by_and_when(entry), *(line for part in parts for line in part(entry))])
 
 
 class FilterModule:

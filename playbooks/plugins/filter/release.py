@@ -67,7 +67,8 @@ def release_entry(changes: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[
     Args:
         changes: unit to its change.
         facts: ``kind`` (deploy, rollback), ``by``, ``verdict`` (success, failed), ``tag`` asked for, ``before`` and
-            ``after`` (states of release.json; the latter empty where it was never worked out), ``reason`` of a failure.
+            ``after`` (states of release.json; the latter empty where it was never worked out), ``reason`` of a failure
+            and ``not_undone``, what its undo did not manage.
     """
     before, after = facts["before"], facts.get("after") or {}
     tags = sorted({str(change["tag"]) for change in changes.values()})
@@ -84,6 +85,8 @@ def release_entry(changes: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[
     }
     if facts.get("reason"):
         entry["reason"] = " ".join(str(facts["reason"]).split())[:1000]
+    if facts.get("not_undone"):
+        entry["not_undone"] = [str(step) for step in facts["not_undone"]]
     if facts["verdict"] == "success":
         entry["rollback"] = way_back(before, after)
     return entry
