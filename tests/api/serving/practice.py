@@ -23,7 +23,7 @@ from flask_sock import Sock
 from webapp import create_app
 from webapp.errors import TokenInvalid
 from webapp.responses import success
-from webapp.serving import channel, http
+from webapp.serving import channel, http, wire
 from webapp.serving.channel import Channel
 from webapp.settings import Settings
 
@@ -105,6 +105,7 @@ def with_practice(settings: Settings | None = None) -> Flask:
 
 if __name__ == "__main__":
     http.create_app = with_practice
+    wire.SEND_SECONDS = 3.0  # nobody watches a test for 20 s
     if sys.argv[1] == "sockets":
         from webapp.serving import sockets as process
     else:

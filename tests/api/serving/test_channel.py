@@ -202,6 +202,17 @@ def test_a_peer_that_answers_no_ping_is_given_up(served: Served) -> None:
         assert reading.result() == "still here" and alive.pings >= 1
 
 
+def test_a_peer_that_takes_nothing_is_given_up(served: Served) -> None:
+    with Peer(served.port, ECHO, receive_buffer=4096) as deaf:
+        deaf.send("large")
+        time.sleep(1)
+        assert "moorage_sockets_open 1.0" in served.get("/metrics")[1]
+        end = time.monotonic() + 10
+        while "moorage_sockets_open 0.0" not in served.get("/metrics")[1]:
+            assert time.monotonic() < end, "whoever sends to it waits for ever"
+            time.sleep(0.2)
+
+
 def test_who_sends_faster_than_it_is_handled_has_to_wait(greenlets: Served) -> None:
     with Peer(greenlets.port, ECHO) as peer:
         peer.sock.settimeout(1)
