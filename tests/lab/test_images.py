@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.lab import Host, Lab, machine
-from tests.lab.playbook import ROOT, TRANSCRIPT
+from tests.lab.playbook import ROOT, TRANSCRIPT, ansible
 from tests.lab.product import PRODUCTS, _bases
 
 NAMES = tuple(product.name for product in PRODUCTS)
@@ -206,6 +206,19 @@ def test_a_host_with_another_key_is_not_talked_to(pipeline: Pipeline, site: Host
     other = (tmp_path / "other.pub").read_text()
     done = pipeline.deploy("rollback", VPS_KNOWN_HOSTS=f"{site.address} {other}")
     assert done.returncode != 0 and "Host key verification failed" in done.stdout, done.stdout
+
+
+def test_a_tag_that_was_moved_after_its_verification_is_not_deployed(
+    pipeline: Pipeline, site: Host, shipped: dict[str, str]
+) -> None:
+    given = {
+        "image_tag": "sha-one",
+        "image_digests": {f"{pipeline.lab.registry.name}/moorage/controlplane": "sha256:0"},
+    }
+    before = site.exec("cat", "/opt/moorage/release.json")
+    run = ansible(pipeline.lab, "deploy", "--check", "-e", json.dumps(given))
+    assert run.code != 0 and "is what was verified" in run.words, run.output[-3000:]
+    assert site.exec("cat", "/opt/moorage/release.json") == before
 
 
 def test_what_was_signed_is_deployed_by_digest_and_back(
