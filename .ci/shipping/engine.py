@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 
 from shipping import Refused, run
 from shipping.products import Product
@@ -22,8 +23,7 @@ def build(product: Product, tag: str, bases: dict[str, str], secrets: list[str],
         bases: build arguments that name the base images.
         secrets: BuildKit's (`id=pipconf,src=…`); they reach no layer.
     """
-    started = now()
-    built = Built(product.name, tag, commit, clean, product.dockerfile, bases, started, finished="")
+    built = Built(product.name, tag, commit, clean, product.dockerfile, bases, started=now(), finished="")
     words = [CLIENT, "build", "-q", "-f", product.dockerfile, "-t", built.local, "--build-arg", f"VERSION={tag}"]
     for name, value in bases.items():
         words += ["--build-arg", f"{name}={value}"]
@@ -31,7 +31,7 @@ def build(product: Product, tag: str, bases: dict[str, str], secrets: list[str],
         words += ["--secret", secret]
     words += ["--label", f"org.opencontainers.image.revision={commit}"]
     run([*words, product.context], f"Building {product.name}", ENVIRONMENT)
-    return Built(product.name, tag, commit, clean, product.dockerfile, bases, started, now()).save()
+    return replace(built, finished=now()).save()
 
 
 def push(built: Built, registry: str, tag: str) -> str:

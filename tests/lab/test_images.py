@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def pipeline(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 
 @pytest.fixture(scope="module")
-def shipped(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def shipped(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Digests of what `make images` built on the lab's stand-ins, and pushed."""
     words = []
     for product in PRODUCTS:
@@ -109,7 +110,8 @@ def shipped(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> dic
     assert done.returncode == 0, done.stdout
     verified = pipeline.run("make", "-s", "verify-image", f"TAG={pipeline.tag}", f"REGISTRY={pipeline.registry}")
     assert verified.returncode == 0, verified.stdout
-    return dict(json.loads(verified.stdout.splitlines()[-1]))
+    yield dict(json.loads(verified.stdout.splitlines()[-1]))
+    pipeline.lab.engine.attempt("rmi", *(f"moorage/{name}:{pipeline.tag}" for name in NAMES))
 
 
 def statement(pipeline: Pipeline, reference: str, kind: str) -> dict[str, Any]:

@@ -177,9 +177,10 @@ def test_a_scan_that_saw_no_package_is_no_clean_bill() -> None:
 def test_a_finding_is_told_by_place_and_kind_and_a_secret_never_by_itself() -> None:
     secret = {"RuleID": "private-key", "Title": "Asymmetric Private Key", "StartLine": 1, "Match": "SECRET"}
     wrong = {"ID": "DS-0002", "Severity": "HIGH", "Title": "Image user should not be root", "Status": "FAIL"}
+    slight = {**wrong, "Severity": "LOW"}
     results = [
         {"Target": "/srv/id_rsa", "Secrets": [secret]},
-        {"Target": "Dockerfile", "Misconfigurations": [wrong, {**wrong, "Status": "PASS"}]},
+        {"Target": "Dockerfile", "Misconfigurations": [wrong, {**wrong, "Status": "PASS"}, slight]},
         {"Target": "python"},
     ]
     assert findings({"Results": results}) == [
