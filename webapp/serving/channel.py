@@ -220,8 +220,8 @@ def route(
 
     `admit` is called before the upgrade with the path's values. It raises what the client is to be told (401 …);
     what it returns is the handler's second argument. The handler runs as long as the socket is open and closes it by
-    returning. `max_message_size` in bytes, of text in characters (a longer message closes with 1009); `ping_interval` in
-    seconds.
+    returning. `max_message_size` in bytes, of text in characters (a longer message closes with 1009).
+    `ping_interval` in seconds.
     """
 
     def serving(handler: Callable[[Channel, T], None]) -> Callable[[Channel, T], None]:

@@ -9,9 +9,15 @@ from gevent import monkey
 monkey.patch_all()
 
 import sys  # noqa: E402 - after the patch, like everything else
+import time  # noqa: E402 - see above
+from functools import partial  # noqa: E402 - see above
 from types import FrameType  # noqa: E402 - see above
+from typing import Any  # noqa: E402 - see above
 
 import gevent  # noqa: E402 - see above
+from gevent.event import Event  # noqa: E402 - see above
+from gevent.pool import Pool  # noqa: E402 - see above
+from gevent.server import StreamServer  # noqa: E402 - see above
 from gunicorn.workers.ggevent import (  # type: ignore[import-untyped]  # noqa: E402 - gunicorn has no types; see above
     GeventWorker,
 )
@@ -23,24 +29,45 @@ from webapp.settings import Settings  # noqa: E402 - see above
 
 
 class Greenlets(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's worker, which at a stop tells every socket to come back, and takes what was let in."""
+    """gunicorn's worker, which at a stop tells every socket to come back, and takes what was let in.
 
-    _leaving = False
+    Its own `run` looks once a second whether it is to stop and whether it may: up to two seconds of every stop.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._told = Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # A signal's handler must not wait: the work is a greenlet's.
-        if not self._leaving:
-            self._leaving = True
-            gevent.spawn(self._leave, sig, frame)
+        self._told.set()  # a signal's handler must not wait
 
-    def _leave(self, sig: int, frame: FrameType | None) -> None:
+    def run(self) -> None:
+        pool = Pool(self.worker_connections)
+        servers = [self._serve(listener, pool) for listener in self.sockets]
+        while not self._told.wait(1.0):
+            self.notify()  # ends the process where the master is gone
+        self._stop_accepting(servers)
+        end = time.monotonic() + self.cfg.graceful_timeout
+        while len(pool) and time.monotonic() < end:
+            self.notify()
+            gevent.sleep(0.1)
+
+    def _serve(self, listener: Any, pool: Pool) -> StreamServer:
+        listener.setblocking(True)
+        server = StreamServer(listener, handle=partial(self.handle, listener), spawn=pool)
+        server.start()
+        return server
+
+    def _stop_accepting(self, servers: list[StreamServer]) -> None:
         for listener in self.sockets:
             turn_away_newcomers(listener)
+        self.alive = False  # from now on an answer closes its connection
         try:
             channels_of(self.wsgi).recall()
             gevent.sleep(SETTLE_SECONDS)  # the servers take what is waiting
         finally:
-            super().handle_exit(sig, frame)
+            for server in servers:
+                server.close()
 
 
 def main(settings: Settings, host: str) -> None:
