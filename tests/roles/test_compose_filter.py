@@ -86,6 +86,14 @@ def test_the_active_slots_services_must_run(compose):
     assert compose.slot_services(UNITS, {"units": {}}) == []
 
 
+def test_what_the_other_slot_may_have_is_known_whatever_was_begun_there(compose):
+    assert compose.idle_services(UNITS, release("green")) == ["api-blue", "worker-blue", "cache-green"]
+    state = release("green")
+    state["units"]["controlplane"]["definitions"]["blue"] = {"services": {"api": {}, "beat": {}}}
+    assert compose.idle_services({}, state) == ["api-blue", "beat-blue", "worker-blue", "cache-green"]
+    assert compose.idle_services(UNITS, {"units": {}}) == []
+
+
 @pytest.mark.parametrize(
     ("target", "where"), [("api:8000", "api-green:8000"), ("object-store:8000", "object-store:8000")]
 )

@@ -126,6 +126,17 @@ def slot_services(units: Mapping[str, Any], release: Mapping[str, Any], only: It
     return names
 
 
+def idle_services(units: Mapping[str, Any], release: Mapping[str, Any]) -> list[str]:
+    """Names of the Compose services that the slot which does not serve may have: what an interrupted run left there,
+    of whatever definition, and what served before."""
+    names = []
+    for unit, state in release["units"].items():
+        known = [units.get(unit, {}), *state.get("definitions", {}).values()]
+        services = sorted({service for definition in known for service in definition.get("services", {})})
+        names += [f"{service}-{slot}" for slot in SLOTS if slot != state.get("active") for service in services]
+    return names
+
+
 def fixed_images(units: Mapping[str, Any]) -> list[str]:
     """Images of units that carry a tag or digest in the inventory, so that they follow `stack_pins`."""
     return [definition["image"] for definition in units.values() if _is_fixed(definition["image"])]
@@ -261,6 +272,7 @@ class FilterModule:
             "compose_document": compose_document,
             "due_units": due_units,
             "fixed_images": fixed_images,
+            "idle_services": idle_services,
             "service_secrets": service_secrets,
             "memory_sum": memory_sum,
             "pinned": pinned,
