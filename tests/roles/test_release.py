@@ -114,7 +114,7 @@ def test_what_must_be_started_and_why(plugin, have, reason):
 
 def test_the_probes_ask_for_the_running_digest(plugin):
     release = {"units": {"controlplane": {"active": "blue", "images": {"blue": f"r/c@{A}"}}}}
-    checks = plugin("filter", "release").outside_checks("x.test", release, [{"host": "app.x.test"}])
+    checks = plugin("filter", "release").outside_checks("x.test", release, [{"host": "app.x.test"}], {})
     assert checks[0]["json"] == {"data.version": "a" * 12}
     assert {"url": "https://app.x.test/", "status": 200} in checks
 
@@ -125,8 +125,17 @@ def test_the_probes_ask_for_the_running_digest(plugin):
 )
 def test_a_service_says_what_it_answers_when_it_is_well(plugin, probe, asked):
     sites = [{"host": "hook.x.test", "probe": probe}]
-    checks = plugin("filter", "release").outside_checks("x.test", {"units": {}}, sites)
+    checks = plugin("filter", "release").outside_checks("x.test", {"units": {}}, sites, {})
     assert [check for check in checks if "hook" in check["url"]] == ([asked] if asked else [])
+
+
+def test_what_was_declared_and_never_released_is_not_asked_for(plugin):
+    sites = [{"host": "docs.x.test", "routes": [{"paths": ["/api/*"], "to": "api:8000"}, {"to": "docs:80"}]}]
+    units = {"docs": {"services": {"docs": {}}}}
+    ask = plugin("filter", "release").outside_checks
+    assert not [check for check in ask("x.test", {"units": {}}, sites, units) if "docs" in check["url"]]
+    released = {"units": {"docs": {"active": "blue"}}}
+    assert [check for check in ask("x.test", released, sites, units) if "docs" in check["url"]]
 
 
 FACTS = {
@@ -134,7 +143,7 @@ FACTS = {
     "by": "ann",
     "tag": "t2",
     "verdict": "success",
-    "before": {"number": 1, "entry": {"tag": "t1"}, "schema": {"head": "0002"}, "units": {}},
+    "before": {"number": 1, "tag": "t1", "schema": {"head": "0002"}, "units": {}},
     "after": {"number": 2, "schema": {"head": "0003", "works_with": ["0002", "0003"]}},
 }
 CHANGES = {"shop": {"from": f"r/shop@{A}", "to": f"r/shop@{B}", "slot": "green", "tag": "t2", "definition": D}}

@@ -33,13 +33,13 @@ class Host:
 
     def deploy(self, tag):
         new = self.module.change("shop", self.release, image(tag), tag, D)
-        self.seal(self.module.forward(self.release, {"shop": new})[1], tag)
+        self.seal(self.module.forward(self.release, {"shop": new}, tag)[1], tag)
         return self
 
     def rollback(self, tag=""):
         goal = self.module.target(self.release, self.records, tag)
         new = self.module.change("shop", self.release, goal["units"]["shop"]["image"], goal["tag"], D)
-        self.seal(self.module.backward(self.release, {"shop": new}, goal["number"])[1], goal["tag"])
+        self.seal(self.module.backward(self.release, {"shop": new}, goal["number"], goal["tag"])[1], goal["tag"])
         return self
 
     @property
@@ -86,11 +86,36 @@ def test_where_there_is_no_earlier_release_it_says_so(changes_of):
 def test_a_rollback_to_what_was_not_kept_is_a_release_of_its_own(changes_of):
     host = Host(changes_of).deploy("a").deploy("b")
     new = changes_of.change("shop", host.release, image("z"), "z", D)
-    _, after = changes_of.backward(host.release, {"shop": new}, None)
+    _, after = changes_of.backward(host.release, {"shop": new}, None, "z")
     assert (after["number"], after["last"], after["rolled_back_from"]) == (3, 3, 2)
 
 
 def test_a_rollback_leaves_units_alone_that_the_release_did_not_know(plugin, changes_of):
     host = Host(changes_of).deploy("a").deploy("b")
     host.release["units"]["later"] = {"active": "blue", "images": {"blue": "r/l@x"}, "tags": {"blue": "b"}}
-    assert set(plugin("modules", "rollback_plan").to_record(host.release, host.records[1])) == {"shop"}
+    planner = plugin("modules", "rollback_plan")
+    assert set(planner.to_record(host.release, host.records[1], ["shop", "later"])) == {"shop"}
+    assert planner.to_record(host.release, host.records[1], ["later"]) == {}, (
+        "one that is no longer declared stays away"
+    )
+
+
+def test_a_tag_means_the_release_of_that_name_also_where_a_unit_kept_an_image_of_it(changes_of):
+    host = Host(changes_of).deploy("a").deploy("b")
+    # The second release left one unit as it was: it still carries the tag of the first.
+    host.records[2]["units"]["page"] = {"image": "r/page@1", "tag": "a", "definition": D}
+    assert changes_of.target(host.release, host.records, "a")["number"] == 1
+
+
+@pytest.mark.parametrize(
+    ("routes", "said"),
+    [
+        ("import backend shop-blue:8080", []),
+        ("import backend shop-green:8080", ["shop"]),
+        ("import backend my-shop-green:8080", []),
+        ("", []),
+    ],
+)
+def test_requests_that_go_to_a_slot_that_was_never_sealed_are_noticed(changes_of, routes, said):
+    host = Host(changes_of).deploy("a")
+    assert changes_of.astray(routes, host.release) == said

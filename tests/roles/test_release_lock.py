@@ -64,6 +64,13 @@ def test_an_unreadable_lock_is_not_taken_over_silently(locks, tmp_path):
     assert "sudo rm" in locks.refusal(held.value.lock)
 
 
+def test_an_unreadable_lock_from_before_the_host_was_booted_is_dead(locks, tmp_path):
+    path = tmp_path / "lock.json"
+    path.write_text("")
+    os.utime(path, (1, 1))
+    assert locks.take(run("bb"), path=path) == {}
+
+
 def test_of_many_that_break_the_same_lock_one_gets_it(locks, tmp_path):
     path = tmp_path / "lock.json"
     locks.take(run("dead"), path=path)
@@ -88,7 +95,8 @@ def test_of_many_that_break_the_same_lock_one_gets_it(locks, tmp_path):
 def test_the_lock_says_what_was_under_way(locks, tmp_path):
     path = tmp_path / "lock.json"
     locks.take(run("aa"), path=path)
-    locks.note({"kind": "deploy", "tag": "t2"}, path)
+    locks.note("another", {"kind": "rollback"}, path)
+    locks.note("aa", {"kind": "deploy", "tag": "t2"}, path)
     assert locks.take(run("bb"), broken="aa", path=path)["releasing"] == {"kind": "deploy", "tag": "t2"}
 
 

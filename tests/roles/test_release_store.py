@@ -19,7 +19,7 @@ def state(number: int, before: list[int], **more) -> dict:
         "tags": {"blue": f"t{number}"},
         "definitions": {"blue": {"services": {"x": {}}}},
     }
-    return {"number": number, "last": number, "before": before, "units": {"x": unit}, **more}
+    return {"number": number, "last": number, "tag": f"t{number}", "before": before, "units": {"x": unit}, **more}
 
 
 def line(number: int) -> dict:
@@ -72,3 +72,16 @@ def test_a_line_that_was_cut_off_is_added_by_the_next_seal(store, tmp_path):
     (tmp_path / "releases.jsonl").write_text("")
     store.seal(tmp_path, state(2, [1]), line(2))
     assert lines(tmp_path) == [line(1), line(2)]
+
+
+def test_a_record_that_cannot_be_read_keeps_nobody_from_the_others(store, tmp_path):
+    store.seal(tmp_path, state(1, []), line(1))
+    (tmp_path / "releases/000009.json").write_text("{")
+    assert list(store.records(tmp_path)) == [1]
+
+
+def test_a_rollback_to_the_registry_stands_over_a_record_that_was_never_sealed(store, tmp_path):
+    store.seal(tmp_path, state(1, []), line(1))
+    (tmp_path / "releases/000002.json").write_text(json.dumps({"number": 2, "tag": "bad", "units": {}}))
+    store.seal(tmp_path, state(2, [1], rolled_back_from=1), line(2))
+    assert store.records(tmp_path)[2]["tag"] == "t2"

@@ -57,5 +57,5 @@ def test_older_code_is_refused_on_tables_that_it_does_not_work_with(planner, mig
 
 
 def test_a_rollback_to_newer_code_does_not_migrate(planner):
-    with pytest.raises(planner.Unfit):
+    with pytest.raises(planner.Unfit, match="Deploy that version instead"):
         planner.decide("0003", CHAIN[:3], "0002", ["0001", "0002"], serving="0002", migrate=False)

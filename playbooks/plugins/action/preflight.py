@@ -29,8 +29,11 @@ def began(pid: int) -> str:
 
 
 def controller() -> str:
-    """This machine, told apart from others and from its own earlier boots; '' where that cannot be known."""
-    return f"{socket.gethostname()} {BOOT.read_text().strip()}" if BOOT.exists() else ""
+    """This machine, or container, told apart from others and from its own earlier boots; '' where that is not known."""
+    if not BOOT.exists():
+        return ""
+    # A process's number means the same only within one name space of processes.
+    return f"{socket.gethostname()} {BOOT.read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
 
 
 def dead(lock: dict[str, Any]) -> bool:

@@ -28,8 +28,19 @@ def expected_images(units: Mapping[str, Any], release: Mapping[str, Any]) -> dic
     return out
 
 
-def outside_checks(domain: str, release: Mapping[str, Any], sites: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What must be true from outside: health, readiness, the running digest, each site, closed doors, the socket."""
+def outside_checks(
+    domain: str, release: Mapping[str, Any], sites: list[dict[str, Any]], units: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """What must be true from outside: health, readiness, the running digest, each site, closed doors, the socket.
+
+    A site whose unit has never been released is left out: a rollback cannot bring up what git has only just declared.
+    """
+    unborn = {
+        service
+        for unit, definition in units.items()
+        if not release["units"].get(unit, {}).get("active")
+        for service in definition["services"]
+    }
     state = release["units"].get("controlplane", {})
     image = state.get("images", {}).get(state.get("active"), "")
     api = f"https://api.{domain}"
@@ -55,6 +66,8 @@ def outside_checks(domain: str, release: Mapping[str, Any], sites: list[dict[str
     ]
     for site in sites:
         probe = site.get("probe", {})
+        if any(route["to"].partition(":")[0] in unborn for route in site.get("routes", []) if not route.get("paths")):
+            continue
         if probe is not False and site["host"] not in (f"api.{domain}", f"s3.{domain}"):
             url = f"https://{site['host']}{probe.get('path', '/')}"
             checks.append({"url": url, "status": probe.get("status", 200)})
@@ -78,7 +91,7 @@ def release_entry(changes: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[
         "tag": ", ".join(tags) or facts["tag"] or "the release before",
         "verdict": facts["verdict"],
         "number": after.get("number"),
-        "from": {"number": before.get("number"), "tag": before.get("entry", {}).get("tag")},
+        "from": {"number": before.get("number"), "tag": before.get("tag")},
         "units": {
             unit: {name: change[name] for name in ("from", "to", "slot", "tag")} for unit, change in changes.items()
         },
@@ -98,7 +111,7 @@ def way_back(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
         return {"allowed": False, "why": "this is a rollback: the next one has to name a tag"}
     if not before.get("number"):
         return {"allowed": False, "why": "there is no earlier release"}
-    back = {"to": before["number"], "tag": before.get("entry", {}).get("tag")}
+    back = {"to": before["number"], "tag": before.get("tag")}
     head, fit = before.get("schema", {}).get("head"), after.get("schema", {}).get("works_with", [])
     if head and head not in fit:
         why = f"its code is at schema {head}; the tables now work with code at {', '.join(fit)} only"

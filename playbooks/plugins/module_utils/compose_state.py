@@ -48,7 +48,8 @@ class Running(NamedTuple):
         """Runs, and is healthy where it says how to tell; where it does not, it has run for a while."""
         if self.state != "running":
             return False
-        return self.health == "healthy" or (self.health == "" and _age(self.began) >= SETTLED_SECONDS)
+        # A start that lies ahead is one of before the clock was set back.
+        return self.health == "healthy" or (self.health == "" and not 0 <= _age(self.began) < SETTLED_SECONDS)
 
 
 def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 
@@ -44,25 +45,30 @@ def states(release: dict[str, Any], changes: dict[str, Any]) -> tuple[dict[str, 
     return {**release, "units": units(False)}, {**release, "units": units(True)}
 
 
-def forward(release: dict[str, Any], changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both states of a deploy: a new number, with the present one behind it as the way back."""
+def forward(release: dict[str, Any], changes: dict[str, Any], tag: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both states of a deploy: a new number, with the present one behind it as the way back.
+
+    Args:
+        tag: what the release is called by; '' where only the configuration changes: then as the present one.
+    """
     both, after = states(release, changes)
     number = release.get("last", 0) + 1
     behind = [release["number"]] if release.get("number") else []
-    after |= {"number": number, "last": number, "before": behind + release.get("before", [])}
+    tag = tag or release.get("tag", "")
+    after |= {"number": number, "last": number, "tag": tag, "before": behind + release.get("before", [])}
     after.pop("rolled_back_from", None)
     return both, after
 
 
 def backward(
-    release: dict[str, Any], changes: dict[str, Any], number: int | None
+    release: dict[str, Any], changes: dict[str, Any], number: int | None, tag: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both states of a rollback: to the release of that number, or (None) to one that the host had not kept."""
+    """Both states of a rollback: to the release of that number and tag, or (None) to one that the host had not kept."""
     if number is None:
-        both, after = forward(release, changes)
+        both, after = forward(release, changes, tag)
     else:
         both, after = states(release, changes)
-        after |= {"number": number, "before": [n for n in release.get("before", []) if n < number]}
+        after |= {"number": number, "tag": tag, "before": [n for n in release.get("before", []) if n < number]}
     return both, {**after, "rolled_back_from": release.get("number", 0)}
 
 
@@ -81,7 +87,7 @@ def target(release: dict[str, Any], records: dict[int, dict[str, Any]], tag: str
         NoWayBack: there is none, or the host has been rolled back already.
     """
     if tag:
-        named = [n for n, record in records.items() if n <= release.get("last", 0) and tag in tags_of(record)]
+        named = [n for n, record in records.items() if n <= release.get("last", 0) and record["tag"] == tag]
         # The one that runs, where it has that tag: then nothing is to be done.
         named.sort(key=lambda n: (n == release.get("number"), n))
         return records[named[-1]] if named else None
@@ -89,11 +95,6 @@ def target(release: dict[str, Any], records: dict[int, dict[str, Any]], tag: str
         if number in records:
             return records[number]
     raise NoWayBack("This host has no earlier good release to go back to. " + choices(release, records))
-
-
-def tags_of(record: dict[str, Any]) -> set[str]:
-    """The tags that a record's units were released under."""
-    return {unit["tag"] for unit in record["units"].values()}
 
 
 def choices(release: dict[str, Any], records: dict[int, dict[str, Any]]) -> str:
@@ -117,6 +118,22 @@ def under_way(kind: str, release: dict[str, Any], after: dict[str, Any], changes
         "kind": kind,
         "tag": ", ".join(sorted({str(new["tag"]) for new in changes.values()})),
         "number": after["number"],
-        "from": {"number": release.get("number"), "tag": release.get("entry", {}).get("tag")},
+        "from": {"number": release.get("number"), "tag": release.get("tag")},
         "units": {unit: {name: new[name] for name in ("from", "to", "slot", "tag")} for unit, new in changes.items()},
     }
+
+
+def astray(routes: str, release: dict[str, Any]) -> list[str]:
+    """Services whose requests the proxy sends to a slot that no sealed release names: a run was cut off.
+
+    Args:
+        routes: the proxy's configuration, as it is on the host.
+    """
+    out = []
+    for state in release["units"].values():
+        made_from = state.get("definitions", {}).get(state["active"], {})
+        for service in made_from.get("services", {}):
+            slots = set(re.findall(rf"(?<![\w-]){re.escape(service)}-(blue|green):", routes))
+            if slots - {state["active"]}:
+                out.append(service)
+    return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from typing import Any
 
 LOCK = Path("/var/lib/moorage/lock.json")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+UPTIME = Path("/proc/uptime")
 # A slot that never gets healthy is given up after two minutes, a stop after one and a half.
 LEFTOVER_SECONDS = 180
 
@@ -46,12 +48,20 @@ def take(mine: dict[str, Any], broken: str = "", path: Path = LOCK) -> dict[str,
     entry = {**mine, "boot": BOOT.read_text().strip(), "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     with _alone(path):
         found = read(path) if path.exists() else None
-        if found is not None and (not found or (found.get("token") != broken and found.get("boot") == entry["boot"])):
+        if found is not None and not _dead(path, found, broken):
             raise Held(found)
-        if found:
+        if found is not None:
             _wait_for_leftovers(path)
         _write(path, entry)
     return found
+
+
+def _dead(path: Path, lock: dict[str, Any], broken: str) -> bool:
+    """Named as dead, or from before the host was booted; one that cannot be read is judged by its file's time."""
+    if lock:
+        return lock.get("token") == broken or lock.get("boot") != BOOT.read_text().strip()
+    uptime = float(UPTIME.read_text().split()[0])
+    return path.stat().st_mtime < time.time() - uptime
 
 
 @contextmanager
@@ -84,7 +94,10 @@ def _alone(path: Path) -> Iterator[None]:
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     staged = path.with_suffix(".new")
-    staged.write_text(json.dumps(content))
+    with staged.open("w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
     staged.replace(path)
 
 
@@ -97,11 +110,15 @@ def read(path: Path = LOCK) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def note(releasing: dict[str, Any], path: Path = LOCK) -> None:
-    """Write into the lock what release is under way, so that whoever finds it dead can record that it was cut off."""
+def note(token: str, releasing: dict[str, Any] | None, path: Path = LOCK) -> None:
+    """Write into this run's lock what release is under way, so that whoever finds it dead records that it was cut off.
+
+    Args:
+        releasing: None once its line is written.
+    """
     with _alone(path):
         content = read(path)
-        if content:
+        if content.get("token") == token:
             _write(path, {**content, "releasing": releasing})
 
 

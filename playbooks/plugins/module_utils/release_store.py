@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,12 @@ def replace(path: Path, content: Any) -> None:
         os.fsync(file.fileno())
     Path(staged).chmod(0o644)
     Path(staged).replace(path)
+    # The new name itself must outlive a power cut, not only what it stands for.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def append(root: Path, entry: dict[str, Any]) -> None:
@@ -39,8 +46,10 @@ def records(root: Path) -> dict[int, dict[str, Any]]:
     """The releases that were good and are kept, by number."""
     found = {}
     for path in (root / "releases").glob("[0-9]*.json"):
-        content = json.loads(path.read_text())
-        found[int(content["number"])] = content
+        # One that cannot be read is none; it must not keep the others from being gone back to.
+        with suppress(ValueError, KeyError, TypeError):
+            content = json.loads(path.read_text())
+            found[int(content["number"])] = content
     return found
 
 
@@ -71,7 +80,7 @@ def record_of(release: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
         "number": release["number"],
         "at": entry["at"],
         "by": entry["by"],
-        "tag": entry["tag"],
+        "tag": release["tag"],
         "units": units,
         "schema": {"head": release.get("schema", {}).get("head")},
     }
@@ -84,7 +93,7 @@ def seal(root: Path, release: dict[str, Any], entry: dict[str, Any]) -> list[int
     _mend(root)
     before = records(root)
     # A rollback to a kept release leaves its record as it was; any other may stand over one that was never sealed.
-    if not (release.get("rolled_back_from") and release["number"] in before):
+    if release["number"] not in before or release["number"] > _last(root):
         replace(folder / f"{release['number']:06d}.json", record_of(release, entry))
     replace(root / "release.json", {**release, "entry": entry})
     append(root, entry)
@@ -93,6 +102,14 @@ def seal(root: Path, release: dict[str, Any], entry: dict[str, Any]) -> list[int
     for number in set(numbers) - set(stay):
         (folder / f"{number:06d}.json").unlink(missing_ok=True)
     return stay
+
+
+def _last(root: Path) -> int:
+    """The highest number that was ever sealed."""
+    try:
+        return int(json.loads((root / "release.json").read_text()).get("last", 0))
+    except FileNotFoundError:
+        return 0
 
 
 def _mend(root: Path) -> None:

@@ -61,6 +61,12 @@ def going(have: list[str], args: dict[str, Any]) -> list[str]:
     return [name for name in args["stopped"] if name in have]
 
 
+def up(root: str, services: list[str]) -> None:
+    """Start services as compose.yml declares them; images that are not here are pulled. Raises CommandFailed."""
+    if services:
+        run(["docker", "compose", "up", "-d", "--no-deps", "--no-build", "--quiet-pull", *services], root)
+
+
 def converge(module: AnsibleModule, args: dict[str, Any]) -> None:
     """Start, wait, stop; ends the module."""
     root, project = args["root"], args["project"]
@@ -71,8 +77,11 @@ def converge(module: AnsibleModule, args: dict[str, Any]) -> None:
     changes = [f"start {name}: {why}" for name, why in reasons.items()] + [f"stop {name}" for name in gone]
     if module.check_mode:
         module.exit_json(changed=bool(changes), changes=changes)
-    if reasons:
-        run(["docker", "compose", "up", "-d", "--no-deps", "--no-build", "--quiet-pull", *reasons], root)
+    up(root, [name for name in reasons if name in args["services"]])
+    try:
+        up(root, [name for name in reasons if name in args["tolerated"]])
+    except CommandFailed as error:
+        module.warn(f"Not started, and this run may be about to replace it: {error}")
     ill = wait_well(root, project, args["services"], args["wait_seconds"])
     if ill:
         names = ", ".join(f"{name} ({running.state} {running.health})" for name, running in ill.items())

@@ -28,6 +28,7 @@ from ansible.module_utils.dump_files import (
     sweep,
 )
 from ansible.module_utils.dump_stream import Written, dump, end_leftovers, look
+from ansible.module_utils.release_lock import at_work
 
 DOCUMENTATION = """
 module: database_dump
@@ -208,7 +209,7 @@ def main() -> None:
     if wrong := faults(args):
         module.fail_json(msg="; ".join(wrong) + ". Nothing was dumped.")
     try:
-        with alone(Path(args["folder"]), check):
+        with at_work(), alone(Path(args["folder"]), check):
             module.exit_json(**run_all(args, check))
     except Refused as error:
         module.fail_json(msg=f"{error} Nothing was dumped.")

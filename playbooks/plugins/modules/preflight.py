@@ -8,11 +8,12 @@ import os
 import re
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.release_lock import Held, StillAtWork, refusal, take
+from ansible.module_utils.release_lock import Held, StillAtWork, leave, refusal, take
 from ansible.module_utils.release_store import append
 
 DOCUMENTATION = """
@@ -202,12 +203,20 @@ def main() -> None:
         )
     taken = None
     if args["lock"] and not module.check_mode:
-        taken = lock_host(module)
-        # Read again: a run that ended just now, or what a dead one left at work, may have released meanwhile.
-        release = read_release(args["root"])
-        line = interrupted(taken or {}, release)
-        if line:
-            append(Path(args["root"]), line)
+        try:
+            taken = lock_host(module)
+            # Read again: a run that ended just now, or what a dead one left at work, may have released meanwhile.
+            release = read_release(args["root"])
+            line = interrupted(taken or {}, release)
+            if line:
+                append(Path(args["root"]), line)
+        except (OSError, ValueError) as error:
+            with suppress(OSError):
+                leave(args["lock"]["token"])
+            module.fail_json(
+                msg=f"This host cannot be had for this run: {error}. Is its disk full or read-only (`df -h`)? Nothing "
+                "was changed."
+            )
     module.exit_json(changed=False, ansible_facts={**facts, "release": release, "begun": begun}, took_over=taken)
 
 

@@ -24,7 +24,9 @@ options:
   units: {type: dict, required: true, description: "Unit to image name without a tag, or to a reference by digest"}
   definitions: {type: dict, required: true, description: "Unit to what its slot is to be made from: services, jobs"}
   tag: {type: str, required: true, description: The tag to deploy}
+  asked: {type: str, default: "", description: The release's name; empty keeps the present one's}
   release: {type: dict, required: true, description: The host's release.json}
+  token: {type: str, required: true, description: This run's, whose lock says what release is under way}
   verified: {type: dict, default: {}, description: "Image to the only digest its tag may stand for; others are free"}
 """
 
@@ -80,8 +82,10 @@ def main() -> None:
             "units": {"type": "dict", "required": True},
             "definitions": {"type": "dict", "required": True},
             "tag": {"type": "str", "required": True},
+            "asked": {"type": "str", "default": ""},
             "release": {"type": "dict", "required": True},
             "verified": {"type": "dict", "default": {}},
+            "token": {"type": "str", "required": True, "no_log": False},
         },
         supports_check_mode=True,
     )
@@ -93,9 +97,9 @@ def main() -> None:
     except CommandFailed as error:
         module.fail_json(msg=str(error))
     changes = plan(args["units"], digests, args["tag"], args["release"], args["definitions"])
-    both, after = forward(args["release"], changes)
+    both, after = forward(args["release"], changes, args["asked"])
     if changes and not module.check_mode:
-        release_lock.note(under_way("deploy", args["release"], after, changes))
+        release_lock.note(args["token"], under_way("deploy", args["release"], after, changes))
     module.exit_json(
         changed=module.check_mode and bool(changes),
         plan=changes,

@@ -13,6 +13,7 @@ from ansible.module_utils.engine_api import registry_digest
 from ansible.module_utils.images import as_verified, present, pull, pulled_digest
 from ansible.module_utils.release_changes import (
     NoWayBack,
+    astray,
     backward,
     change,
     choices,
@@ -33,18 +34,20 @@ description: >-
 options:
   root: {type: path, default: /opt/moorage, description: Folder of the stack}
   release: {type: dict, required: true, description: The host's release.json}
+  declared: {type: list, elements: str, required: true, description: Units that the inventory declares}
   images: {type: dict, required: true, description: "Unit that follows the release's tag to its image, without a tag"}
   tag: {type: str, default: "", description: Tag to go back to; empty takes the last good release}
+  token: {type: str, required: true, description: This run's, whose lock says what release is under way}
   verified: {type: dict, default: {}, description: "Image to the only digest its tag may stand for; others are free"}
 """
 
 
-def to_record(release: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    """Unit to its change; a unit that the record does not know stays as it is. Pure."""
+def to_record(release: dict[str, Any], record: dict[str, Any], declared: list[str]) -> dict[str, Any]:
+    """Unit to its change; one that the record does not know stays as it is, one no longer declared stays away. Pure."""
     changes = {
         unit: change(unit, release, kept["image"], kept["tag"], kept["definition"])
         for unit, kept in record["units"].items()
-        if unit in release["units"]
+        if unit in release["units"] and unit in declared
     }
     return {unit: new for unit, new in changes.items() if new}
 
@@ -54,7 +57,7 @@ def to_digests(release: dict[str, Any], images: dict[str, str], digests: dict[st
     changes = {}
     for unit, digest in digests.items():
         state = release["units"][unit]
-        definition = state["definitions"][state["active"]]
+        definition = state.get("definitions", {}).get(state["active"], {})
         changes[unit] = change(unit, release, f"{images[unit]}@{digest}", tag, definition)
     return {unit: new for unit, new in changes.items() if new}
 
@@ -78,34 +81,65 @@ def fetched(module: AnsibleModule, known: dict[int, dict[str, Any]]) -> dict[str
     return digests
 
 
+def routes_of(root: Path) -> str:
+    """The proxy's configuration as it is on the host; '' where there is none."""
+    try:
+        return (root / "caddy/conf/Caddyfile").read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def as_it_is(release: dict[str, Any], known: dict[int, dict[str, Any]], stray: list[str]) -> str:
+    """Why a rollback without a tag goes to the release that is the present one already. Pure."""
+    if stray:
+        return (
+            f"A run that was cut off had sent the requests for {', '.join(stray)} to a release that was never sealed. "
+            f"They go to release {release.get('number')} again, the last good one; run again to go behind it."
+        )
+    return (
+        f"Nothing to do: release {release['number']} runs since the rollback from release "
+        f"{release['rolled_back_from']}. {choices(release, known)}."
+    )
+
+
+def unchanged(release: dict[str, Any], record: dict[str, Any] | None, tag: str) -> str:
+    """Why nothing changes, for a person. Pure."""
+    if record is None or record["number"] == release.get("number"):
+        return f"Nothing to do: {tag} is what runs."
+    more = sorted(set(release["units"]) - set(record["units"]))
+    return (
+        f"Nothing to do: what {tag_of(record)} consists of is what runs. It does not know {', '.join(more) or 'more'}; "
+        "what is to go is taken out of the inventory, and goes with the next deploy."
+    )
+
+
 def main() -> None:
     """Entry point of the module."""
     module = AnsibleModule(
         argument_spec={
             "root": {"type": "path", "default": "/opt/moorage"},
             "release": {"type": "dict", "required": True},
+            "declared": {"type": "list", "elements": "str", "required": True},
             "images": {"type": "dict", "required": True},
             "tag": {"type": "str", "default": ""},
             "verified": {"type": "dict", "default": {}},
+            "token": {"type": "str", "required": True, "no_log": False},
         },
         supports_check_mode=True,
     )
     args = module.params
     release, known = args["release"], records(Path(args["root"]))
-    if not args["tag"] and release.get("rolled_back_from"):
+    stray = astray(routes_of(Path(args["root"])), release)
+    if not args["tag"] and (stray or release.get("rolled_back_from")):
         module.exit_json(
-            changed=False,
-            plan={},
-            would_change=[],
-            said=f"Nothing to do: release {release['number']} runs since the rollback from release "
-            f"{release['rolled_back_from']}. {choices(release, known)}.",
+            changed=False, plan={}, would_change=[], record={}, astray=stray, said=as_it_is(release, known, stray)
         )
     try:
         record = target(release, known, args["tag"])
     except NoWayBack as reason:
         module.fail_json(msg=str(reason))
     if record:
-        changes, number = to_record(release, record), record["number"]
+        changes, number = to_record(release, record, args["declared"]), record["number"]
         missing = [image for image in images_of(record) if not present(image)]
         try:
             for image in [] if module.check_mode else missing:
@@ -116,17 +150,19 @@ def main() -> None:
             )
     else:
         changes, number = to_digests(release, args["images"], fetched(module, known), args["tag"]), None
-    both, after = backward(release, changes, number)
+    tag = record["tag"] if record else args["tag"]
+    both, after = backward(release, changes, number, tag)
     if changes and not module.check_mode:
-        release_lock.note(under_way("rollback", release, after, changes))
+        release_lock.note(args["token"], under_way("rollback", release, after, changes))
     module.exit_json(
         changed=module.check_mode and bool(changes),
         plan=changes,
         both=both,
         after=after,
         record=record or {},
+        astray=stray,
         would_change=[describe(unit, new) for unit, new in changes.items()],
-        said="" if changes else f"Nothing to do: {args['tag']} is what runs.",
+        said="" if changes else unchanged(release, record, tag),
     )
 
 

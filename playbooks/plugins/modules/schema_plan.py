@@ -25,7 +25,9 @@ options:
   database: {type: str, default: moorage, description: Database of the control plane}
 """
 
-QUERY = "SELECT version_num, coalesce(obj_description('alembic_version'::regclass), '{}') FROM alembic_version"
+QUERY = (
+    "SELECT version_num, coalesce(obj_description('alembic_version'::regclass, 'pg_class'), '{}') FROM alembic_version"
+)
 
 
 class Unfit(Exception):
@@ -63,6 +65,11 @@ def decide(
     if at == head:
         return {"pending": [], "works_with": works_with(revisions, head) if revisions else kept}
     if (at and at not in chain) or not migrate:
+        if head not in kept and (not at or at in chain or head > at):
+            raise Unfit(
+                f"The database's tables are at {at or 'nothing'}, older than code at {head} wants them, and a rollback "
+                "migrates nothing. Deploy that version instead. Nothing was changed."
+            )
         if head not in kept:
             raise Unfit(
                 f"The database's tables are at {at}, and code at {head} does not work with them (only code at "
@@ -98,7 +105,12 @@ def of_database(container: str, database: str) -> tuple[str, list[str]]:
             return "", []
         raise
     at, _, comment = row.partition("|")
-    return at, json.loads(comment or "{}").get("works_with", [])
+    try:
+        said = json.loads(comment or "{}")
+    except ValueError:
+        said = None
+    # A comment of somebody else's says nothing.
+    return at, list(said.get("works_with", [])) if isinstance(said, dict) else []
 
 
 def main() -> None:
