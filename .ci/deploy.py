@@ -2,8 +2,8 @@
 """Deploys, or rolls back, the host that VPS_* describe: signatures first, then the playbook, over a pinned host key.
 
 What the workflows call, with their secrets and inputs in the environment: VPS_HOST, VPS_USER, VPS_SSH_KEY,
-VPS_KNOWN_HOSTS, VPS_DEPLOY_PATH, IMAGE_TAG; VERIFY_KEY or SIGNED_BRANCHES say whose signature counts. What follows `--`
-goes to ansible-playbook.
+VPS_KNOWN_HOSTS, VPS_DEPLOY_PATH, IMAGE_TAG; VERIFY_KEY or SIGNED_BRANCHES say whose signature counts; BREAK_LOCK names
+a dead run's lock. What follows `--` goes to ansible-playbook.
 """
 
 # ruff: noqa: T201 - a command's output is what it is for
@@ -108,10 +108,12 @@ def main() -> int:
         tag = tag_of(os.environ, needed=options.verb == "deploy")
         target = Target.of(os.environ)
         # A rollback without a tag takes what the host has kept, and was verified when it came there.
-        release = {}
+        release: dict[str, Any] = {}
+        if os.environ.get("BREAK_LOCK"):
+            release["break_lock"] = os.environ["BREAK_LOCK"]
         if tag:
             places = dict(pair.split("=", 1) for pair in options.registry_at)
-            release = {"image_tag": tag, "image_digests": verify(options.inventory, tag, places)}
+            release |= {"image_tag": tag, "image_digests": verify(options.inventory, tag, places)}
         return play(options.verb, options.inventory, target, release, extra)
     except Refused as refused:
         print(f"deploy: {refused}", file=sys.stderr)

@@ -60,7 +60,10 @@ def parse_sources(texts: list[str], suite: str) -> Mirrors:
             for name in suites:
                 places.setdefault(name.strip("/"), uri)
     if suite not in places:
-        raise LabError(f"apt's sources here name no archive for {suite}, and the lab takes its mirror there.")
+        raise LabError(
+            f"apt's sources here name no archive for {suite}, and the lab takes its mirror there. On a machine that is no "
+            "Debian, name one in the environment variable DEBIAN_ARCHIVE."
+        )
     return Mirrors(places[suite].rstrip("/"), places.get(f"{suite}-security", "").rstrip("/"))
 
 
@@ -77,7 +80,10 @@ def _entries(text: str) -> Iterator[tuple[str, list[str]]]:
 
 @functools.cache
 def mirrors() -> Mirrors:
-    """The machine's own Debian mirrors."""
+    """The machine's own Debian mirrors; where it is no Debian, the archive that DEBIAN_ARCHIVE names."""
+    named = os.environ.get("DEBIAN_ARCHIVE", "").rstrip("/")
+    if named:
+        return Mirrors(named, f"{named}-security")
     files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
     texts = [path.read_text() for path in files if path.is_file() and path.suffix in {".list", ".sources"}]
     return parse_sources(texts, codename())

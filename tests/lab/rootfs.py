@@ -38,7 +38,7 @@ def import_rootfs(engine: Engine, suite: str) -> str:
 
 
 def _bootstrap(suite: str, archive: str, tar: Path) -> None:
-    install(["debootstrap"])
+    install(["debootstrap", "debian-archive-keyring"])
     say(f"making Debian {suite}", "debootstrap, about 40 s")
     with tempfile.TemporaryDirectory(dir=tar.parent) as scratch:
         root = Path(scratch) / "root"
