@@ -61,8 +61,8 @@ def parse_sources(texts: list[str], suite: str) -> Mirrors:
                 places.setdefault(name.strip("/"), uri)
     if suite not in places:
         raise LabError(
-            f"apt's sources here name no archive for {suite}, and the lab takes its mirror there. On a machine that is no "
-            "Debian, name one in the environment variable DEBIAN_ARCHIVE."
+            f"apt's sources here name no archive for {suite}, and the lab takes its mirror there. On a machine that is "
+            "no Debian, name one in the environment variable DEBIAN_ARCHIVE."
         )
     return Mirrors(places[suite].rstrip("/"), places.get(f"{suite}-security", "").rstrip("/"))
 
