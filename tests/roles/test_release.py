@@ -157,6 +157,11 @@ def test_the_line_of_a_release_says_who_from_to_and_what_a_rollback_would_do(plu
     assert entry["rollback"] == {"allowed": True, "to": 1, "tag": "t1"}
 
 
+def test_a_release_is_called_by_its_own_tag_whatever_its_units_came_from(plugin):
+    entry = plugin("filter", "release").release_entry(CHANGES, {**FACTS, "tag": "", "after": {"number": 2, "tag": "t9"}})
+    assert entry["tag"] == "t9" and entry["units"]["shop"]["tag"] == "t2"
+
+
 def test_a_way_back_that_the_tables_have_closed_is_said_in_advance(plugin):
     after = {"number": 2, "schema": {"head": "0004", "works_with": ["0003", "0004"]}}
     entry = plugin("filter", "release").release_entry(CHANGES, {**FACTS, "after": after})

@@ -84,11 +84,10 @@ def release_entry(changes: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[
             and ``not_undone``, what its undo did not manage.
     """
     before, after = facts["before"], facts.get("after") or {}
-    tags = sorted({str(change["tag"]) for change in changes.values()})
     entry: dict[str, Any] = {
         "kind": facts["kind"],
         "by": facts["by"],
-        "tag": ", ".join(tags) or facts["tag"] or "the release before",
+        "tag": after.get("tag") or facts["tag"] or "the release before",
         "verdict": facts["verdict"],
         "number": after.get("number"),
         "from": {"number": before.get("number"), "tag": before.get("tag")},

@@ -116,7 +116,7 @@ def under_way(kind: str, release: dict[str, Any], after: dict[str, Any], changes
     """What the lock says of a release while it goes on, so that it is recorded should its run be cut off."""
     return {
         "kind": kind,
-        "tag": ", ".join(sorted({str(new["tag"]) for new in changes.values()})),
+        "tag": after["tag"],
         "number": after["number"],
         "from": {"number": release.get("number"), "tag": release.get("tag")},
         "units": {unit: {name: new[name] for name in ("from", "to", "slot", "tag")} for unit, new in changes.items()},
