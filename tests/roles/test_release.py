@@ -158,7 +158,8 @@ def test_the_line_of_a_release_says_who_from_to_and_what_a_rollback_would_do(plu
 
 
 def test_a_release_is_called_by_its_own_tag_whatever_its_units_came_from(plugin):
-    entry = plugin("filter", "release").release_entry(CHANGES, {**FACTS, "tag": "", "after": {"number": 2, "tag": "t9"}})
+    facts = {**FACTS, "tag": "", "after": {"number": 2, "tag": "t9"}}
+    entry = plugin("filter", "release").release_entry(CHANGES, facts)
     assert entry["tag"] == "t9" and entry["units"]["shop"]["tag"] == "t2"
 
 
