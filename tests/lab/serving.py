@@ -30,6 +30,7 @@ def unnoticed(lab: Lab, site: Host | None = None, domain: str = DOMAIN) -> Itera
     with Load(lab, address=address, rate=20, connections=6, sockets=0, asks=asks) as load:
         yield load
         report = load.report()
+    print(report.table())
     assert report.faults() == [], report.table()
     assert report.total().answered == report.total().sent > 0
 

@@ -37,7 +37,7 @@ def test_a_broken_image_changes_nothing(lab: Lab, site: Host, product: str, kind
     tag = f"sha-{product}-{kind}"
     lab.broken(tag, product, kind)
     run = refused(lab, site, "deploy", "-e", f"image_tag={tag}", *QUICK)
-    assert f"Release of {tag} undone; what ran before serves on" in run.words
+    assert f"Release of {tag} " in run.words and "what ran before serves on" in run.words
     assert words in run.words
     if kind != "failing-setup":
         assert re.search(r"last_log_lines:\s+- \S", run.output), run.output
