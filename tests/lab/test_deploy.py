@@ -49,7 +49,9 @@ def test_a_release_goes_into_the_free_slot_and_is_seen_outside(lab: Lab, site: H
 
 
 def test_the_same_release_again_changes_nothing(lab: Lab, site: Host, two):
-    assert succeeded(ansible(lab, "deploy", "-e", "image_tag=sha-two")).changed == 0
+    again = succeeded(ansible(lab, "deploy", "-e", "image_tag=sha-two"))
+    assert again.changed == 0
+    assert "Nothing to release: sha-two" in again.words
 
 
 def test_site_without_a_tag_keeps_what_was_released(lab: Lab, site: Host, two):
