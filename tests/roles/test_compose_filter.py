@@ -107,3 +107,18 @@ def test_a_product_service_gets_its_secrets_by_name_only(compose):
         "N": "1",
         "SHOP_KEY": "${SHOP_KEY:?set it with playbooks/set_secret.yml}",
     }
+
+
+@pytest.mark.parametrize(
+    ("part", "check"),
+    [
+        ({"healthcheck": {"test": ["CMD", "ok"]}}, {"test": ["CMD", "ok"], "start_interval": "1s"}),
+        ({}, {"start_period": "60s", "start_interval": "1s"}),
+        ({"restart": "no"}, None),
+    ],
+)
+def test_a_new_slot_is_asked_every_second_whether_it_is_well_also_by_its_images_own_check(compose, part, check):
+    units = {"shop": {"image": "r/shop", "services": {"shop": part}}}
+    state = {"units": {"shop": {"active": "blue", "images": {"blue": f"r/shop@{A}"}}}}
+    options = {"project": "p", "pins": {}, "networks": {}, "start_interval": True}
+    assert compose.compose_document({}, units, state, options)["services"]["shop-blue"].get("healthcheck") == check

@@ -206,8 +206,10 @@ def _finished(name: str, part: Mapping[str, Any], image: str, options: Mapping[s
     # A swap limit equal to the memory limit: a container over its limit is killed, it does not slow the host down.
     if "mem_limit" in service:
         service.setdefault("memswap_limit", service["mem_limit"])
-    if options.get("start_interval") and "test" in service.get("healthcheck", {}):
-        service["healthcheck"].setdefault("start_interval", "1s")
+    if options.get("start_interval") and service["restart"] != "no":
+        # One without a test is the image's own check, if it has one: its first question would come after 5 s.
+        check = service.setdefault("healthcheck", {"start_period": "60s"})
+        check.setdefault("start_interval", "1s")
     return service
 
 
