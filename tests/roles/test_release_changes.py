@@ -110,12 +110,27 @@ def test_a_tag_means_the_release_of_that_name_also_where_a_unit_kept_an_image_of
 @pytest.mark.parametrize(
     ("routes", "said"),
     [
-        ("import backend shop-blue:8080", []),
-        ("import backend shop-green:8080", ["shop"]),
-        ("import backend my-shop-green:8080", []),
-        ("", []),
+        ("import backend shop-blue:8080", {}),
+        ("import backend shop-green:8080", {"shop": "green"}),
+        ("import backend my-shop-green:8080", {}),
+        ("", {}),
     ],
 )
 def test_requests_that_go_to_a_slot_that_was_never_sealed_are_noticed(changes_of, routes, said):
     host = Host(changes_of).deploy("a")
     assert changes_of.astray(routes, host.release) == said
+
+
+@pytest.mark.parametrize(
+    ("stray", "runs", "to", "goes_on"),
+    [
+        ({"shop": "green"}, image("a"), "a", True),
+        ({"shop": "green"}, image("c"), "a", False),
+        ({"shop": "green"}, image("b"), "b", False),
+        ({}, image("a"), "a", False),
+        ({"page": "green"}, image("a"), "a", False),
+    ],
+)
+def test_a_rollback_that_was_cut_off_is_gone_on_with_and_a_deploy_is_not(changes_of, stray, runs, to, goes_on):
+    new = {"from": image("b"), "to": image(to), "definition": D}
+    assert changes_of.begun(stray, dict.fromkeys(stray, runs), {"shop": new}) is goes_on

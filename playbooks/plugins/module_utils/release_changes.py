@@ -123,17 +123,33 @@ def under_way(kind: str, release: dict[str, Any], after: dict[str, Any], changes
     }
 
 
-def astray(routes: str, release: dict[str, Any]) -> list[str]:
-    """Services whose requests the proxy sends to a slot that no sealed release names: a run was cut off.
+def astray(routes: str, release: dict[str, Any]) -> dict[str, str]:
+    """Service to slot, where the proxy sends requests to a slot that no sealed release names: a run was cut off.
 
     Args:
         routes: the proxy's configuration, as it is on the host.
     """
-    out = []
+    out = {}
     for state in release["units"].values():
         made_from = state.get("definitions", {}).get(state["active"], {})
         for service in made_from.get("services", {}):
             slots = set(re.findall(rf"(?<![\w-]){re.escape(service)}-(blue|green):", routes))
-            if slots - {state["active"]}:
-                out.append(service)
+            for slot in slots - {state["active"]}:
+                out[service] = slot
     return out
+
+
+def begun(stray: dict[str, str], images: dict[str, str], changes: dict[str, Any]) -> bool:
+    """Whether what serves unsealed is what these changes lead to: a rollback that was cut off, to be gone on with.
+
+    Args:
+        stray: service to slot, as `astray` gives them.
+        images: service to the image that it runs there.
+    """
+    to = {
+        service: change["to"]
+        for change in changes.values()
+        for service in change["definition"].get("services", {})
+        if change["to"] != change["from"]  # of the same image two configurations cannot be told apart
+    }
+    return bool(stray) and all(service in to and images.get(service) == to[service] for service in stray)

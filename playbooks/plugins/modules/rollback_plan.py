@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils import release_lock
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.compose_state import CommandFailed
+from ansible.module_utils.compose_state import CommandFailed, run
 from ansible.module_utils.engine_api import registry_digest
-from ansible.module_utils.images import as_verified, present, pull, pulled_digest
+from ansible.module_utils.images import as_verified, pull, pulled_digest
 from ansible.module_utils.release_changes import (
     NoWayBack,
     astray,
     backward,
+    begun,
     change,
     choices,
     describe,
@@ -37,6 +39,7 @@ options:
   declared: {type: list, elements: str, required: true, description: Units that the inventory declares}
   images: {type: dict, required: true, description: "Unit that follows the release's tag to its image, without a tag"}
   tag: {type: str, default: "", description: Tag to go back to; empty takes the last good release}
+  project: {type: str, default: moorage, description: Compose project}
   token: {type: str, required: true, description: This run's, whose lock says what release is under way}
   verified: {type: dict, default: {}, description: "Image to the only digest its tag may stand for; others are free"}
 """
@@ -89,7 +92,30 @@ def routes_of(root: Path) -> str:
         return ""
 
 
-def as_it_is(release: dict[str, Any], known: dict[int, dict[str, Any]], stray: list[str]) -> str:
+def serving(project: str, stray: dict[str, str]) -> dict[str, str]:
+    """Service to the image of its container in a slot; without those that have none."""
+    found = {}
+    for service, slot in stray.items():
+        with suppress(CommandFailed):
+            form = ["docker", "inspect", "--format", "{{.Config.Image}}", f"{project}-{service}-{slot}"]
+            found[service] = run(form, "/").strip()
+    return found
+
+
+def fetch(module: AnsibleModule, record: dict[str, Any] | None) -> None:
+    """Make sure that a kept release's images are here; ends the module where one is not to be had."""
+    if record is None or module.check_mode:
+        return
+    try:
+        for image in sorted(images_of(record)):
+            pull(image)
+    except CommandFailed as error:
+        module.fail_json(
+            msg=f"{tag_of(record)} is known, but an image of it is no longer here: {error}. Nothing was changed."
+        )
+
+
+def as_it_is(release: dict[str, Any], known: dict[int, dict[str, Any]], stray: dict[str, str]) -> str:
     """Why a rollback without a tag goes to the release that is the present one already. Pure."""
     if stray:
         return (
@@ -122,6 +148,7 @@ def main() -> None:
             "declared": {"type": "list", "elements": "str", "required": True},
             "images": {"type": "dict", "required": True},
             "tag": {"type": "str", "default": ""},
+            "project": {"type": "str", "default": "moorage"},
             "verified": {"type": "dict", "default": {}},
             "token": {"type": "str", "required": True, "no_log": False},
         },
@@ -130,26 +157,26 @@ def main() -> None:
     args = module.params
     release, known = args["release"], records(Path(args["root"]))
     stray = astray(routes_of(Path(args["root"])), release)
-    if not args["tag"] and (stray or release.get("rolled_back_from")):
-        module.exit_json(
-            changed=False, plan={}, would_change=[], record={}, astray=stray, said=as_it_is(release, known, stray)
-        )
+    record: dict[str, Any] | None = None
     try:
-        record = target(release, known, args["tag"])
+        if args["tag"] or not release.get("rolled_back_from"):
+            record = target(release, known, args["tag"])
     except NoWayBack as reason:
-        module.fail_json(msg=str(reason))
+        if not stray:
+            module.fail_json(msg=str(reason))
     if record:
         changes, number = to_record(release, record, args["declared"]), record["number"]
-        missing = [image for image in images_of(record) if not present(image)]
-        try:
-            for image in [] if module.check_mode else missing:
-                pull(image)
-        except CommandFailed as error:
-            module.fail_json(
-                msg=f"{tag_of(record)} is known, but its image is no longer here: {error}. Nothing was changed."
-            )
-    else:
+    elif args["tag"]:
         changes, number = to_digests(release, args["images"], fetched(module, known), args["tag"]), None
+    else:
+        changes, number = {}, release.get("number")
+    if begun(stray, serving(args["project"], stray), changes):
+        stray = {}
+    if not args["tag"] and (stray or not record):
+        # To the release that is the present one already: it was sealed last, or went back itself.
+        said = as_it_is(release, known, stray)
+        module.exit_json(changed=False, plan={}, would_change=[], record={}, astray=stray, said=said)
+    fetch(module, record)
     tag = record["tag"] if record else args["tag"]
     both, after = backward(release, changes, number, tag)
     if changes and not module.check_mode:
