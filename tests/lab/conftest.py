@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The lab named `test`; `.ci/test` takes it down, or KEEP_LAB=1 leaves it for a look."""
+    """The lab that MOORAGE_LAB names, else `test`; taken down at the end, or KEEP_LAB=1 leaves it for a look."""
     lab = Lab.open(os.environ.get("MOORAGE_LAB", "test"))
     lab.up({"vps": "debian13"})
     lab.push("sha-one")
@@ -48,8 +49,11 @@ def beside(lab: Lab, vps: Host) -> Iterator[Future[Run]]:
 
 
 @pytest.fixture(scope="session")
-def first(lab: Lab, vps: Host, beside: Future[Run]) -> Run:
+def first(lab: Lab, vps: Host, request: pytest.FixtureRequest) -> Run:
     """site.yml on the bare host: everything that the other tests stand on."""
+    # Begun first, so that both hosts wait at the same time; left out where no test of this session looks at it.
+    if any("beside" in inspect.signature(item.function).parameters for item in request.session.items):
+        request.getfixturevalue("beside")
     return succeeded(ansible(lab, "site", "-e", "image_tag=sha-one"))
 
 

@@ -10,7 +10,7 @@ from tests.lab.errors import LabError
 
 # A lab's number gives its loopback block 127.0.N.0/24 and its bridge 172.30.N.0/24. Other names, for work beside
 # a running demo or test, get one of the rest by their hash.
-NUMBERS = {"demo": 10, "test": 20}
+NUMBERS = {"demo": 10, "test": 20, "release": 25}
 OTHERS = range(30, 250)
 DOMAIN = "moorage.test"
 HOSTS_FILE = Path("/etc/hosts")

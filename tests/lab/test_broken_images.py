@@ -42,7 +42,6 @@ def test_a_broken_image_changes_nothing(lab: Lab, site: Host, product: str, kind
     if kind != "failing-setup":
         assert re.search(r"last_log_lines:\s+- \S", run.output), run.output
     assert log(site)[-1]["tag"] == tag
-    settled(lab, site)
 
 
 def test_an_image_that_lives_and_is_never_ready_changes_nothing(lab: Lab, site: Host):
@@ -50,7 +49,6 @@ def test_an_image_that_lives_and_is_never_ready_changes_nothing(lab: Lab, site: 
     run = refused(lab, site, "deploy", "-e", "image_tag=sha-never-ready", *QUICK)
     assert "/api/v1/health/ready" in run.words
     assert re.search(r"last_log_lines:\s+- \S", run.output), run.output
-    settled(lab, site)
 
 
 def test_a_tag_that_the_registry_does_not_have_changes_nothing(lab: Lab, site: Host):

@@ -84,7 +84,7 @@ def test_an_expansion_is_dumped_before_and_the_version_before_goes_on_after_it(
 def test_a_contraction_in_two_steps_goes_out_and_closes_the_way_to_what_was_before_them(
     lab: Lab, site: Host, web: Client, tables: str
 ):
-    deployed(lab, EXPAND)
+    succeeded(ansible(lab, "rollback", "-e", f"image_tag={EXPAND}"))
     deployed(lab, CONTRACT)
     run = refused(lab, site, "rollback", "-e", "image_tag=sha-two")
     assert f"The database's tables are at 9004, and code at {tables} does not work with them" in run.words
