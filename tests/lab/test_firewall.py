@@ -144,7 +144,8 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
 def test_a_guesser_of_keys_is_banned(publishing: Host, outsider: Host) -> None:
     outsider.exec("rm -f /tmp/wrong*; ssh-keygen -q -t ed25519 -N '' -f /tmp/wrong")
     options = "-i /tmp/wrong -o BatchMode=yes -o StrictHostKeyChecking=no -o ConnectTimeout=2"
-    guess = f"ssh {options} deploy@{publishing.bridge_address} true 2>&1"
+    # A ban in the middle of a handshake leaves the client waiting for an answer that never comes.
+    guess = f"timeout 10 ssh {options} deploy@{publishing.bridge_address} true 2>&1"
     # OpenSSH 10 itself drops most of a guesser's connections, so that five take minutes to be counted.
     publishing.exec("fail2ban-client set sshd maxretry 2")
 

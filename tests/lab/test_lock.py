@@ -55,7 +55,7 @@ def held(site: Host) -> Iterator[None]:
 
 
 def test_of_two_deploys_one_is_refused_and_the_other_is_unharmed(lab: Lab, site: Host, two: None):
-    tag, before = other(site), release(site)["number"]
+    tag, last = other(site), release(site)["last"]
     lines = log(site)
     with unnoticed(lab), ThreadPoolExecutor(max_workers=1) as pool:
         winner = pool.submit(ansible, lab, "deploy", "-e", f"image_tag={tag}", GITHUB_ACTOR="bea")
@@ -75,7 +75,7 @@ def test_of_two_deploys_one_is_refused_and_the_other_is_unharmed(lab: Lab, site:
             assert words in loser.words
         assert lock(site)["token"] == holder["token"], "the refused one must not leave the other's lock"
         succeeded(winner.result())
-    assert release(site)["number"] == before + 1
+    assert release(site)["number"] == last + 1
     assert log(site)[:-1] == lines and log(site)[-1]["by"] == "bea"
     settled(lab, site)
 
