@@ -26,10 +26,11 @@ def test_a_release_that_fails_is_told_with_its_reason(lab: Lab, site: Host, tele
     run = ansible(lab, "deploy", "-e", "image_tag=sha-nowhere", "-e", json.dumps(given))
     assert run.code != 0
     (note,) = telegram.messages
-    headline, by, *_, reason = note.splitlines()
+    headline, by, *_, reason, aftermath = note.splitlines()
     assert headline == "❌ moorage.test: deploy of sha-nowhere failed"
     assert by.startswith("by ") and " UTC" in by
     assert reason.startswith("reason: It failed in ") and "The tag sha-nowhere of" in reason
+    assert aftermath == "what ran before serves on"
     assert telegram.token.partition(":")[2] not in "".join(TRANSCRIPT)
 
 
