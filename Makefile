@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup ps logs releases secret \
-  images scan-images ship-images verify-image audit lint docs lock pin bench-host bench-deploy clean
+  images scan-images ship-images verify-image audit lint docs lock pin bench-host bench-deploy bench-api chaos fuzz \
+  clean
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -28,6 +29,14 @@ test: ## The whole test suite with its own PostgreSQL, S3 server and lab hosts (
 test-fast: ## House rules, unit and API tests only; no root, no engine
 	@.ci/venv full
 	@python -m pytest -q tests/house tests/unit tests/roles tests/playbooks tests/api
+
+chaos: ## Commands while server processes and agents are killed at random, in full size: 200 agents, 10,000 commands
+	@.ci/venv full
+	@python -m pytest -q -s tests/api/commands/test_chaos.py --chaos=full
+
+fuzz: ## Odd requests and frames in full size, 50,000 each: nothing fails, hangs or is undocumented; [SEED=…]
+	@.ci/venv full
+	@python -m pytest -q -s --show-capture=no tests/api/fuzz --fuzz=full $(if $(SEED),--fuzz-seed=$(SEED))
 
 check-migrations: ## Migrations up, down and up again on a real PostgreSQL: [POSTGRES_URL=… of a server to throw away]
 	@.ci/venv full
@@ -119,6 +128,10 @@ bench-host: ## Times site.yml on a lab host: no change, with defaults, with Mito
 bench-deploy: ## Deploys and rollbacks under load on a lab host: what was sent, answered, failed; how long each took
 	@.ci/venv full
 	@python -m tests.bench.deploy
+
+bench-api: ## The API's hot paths beside a bare function, 5,000 sockets held, a command's way: [PARTS="http sockets commands"]; wants wrk
+	@.ci/venv full
+	@python -m tests.bench.api $(PARTS)
 
 clean: ## Removes .venv and .moorage (data of `make up` too)
 	@rm -rf .venv .moorage

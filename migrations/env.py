@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from alembic import context
 
+import webapp.agents.models
+import webapp.artifacts.models
+import webapp.audit.models
+import webapp.auth.models
+import webapp.auth.user_models
+import webapp.commands.models
+import webapp.idempotency.models
+import webapp.licensing.models
+import webapp.projects.models
 import webapp.tenants.models
+import webapp.vaulting.models
 from webapp.db import Base
 
 # Named, so that importing for the sake of Base.metadata is no unused import: one line a room with tables.
-ROOMS = (webapp.tenants.models,)
+ROOMS = (
+    webapp.agents.models,
+    webapp.artifacts.models,
+    webapp.audit.models,
+    webapp.auth.models,
+    webapp.auth.user_models,
+    webapp.commands.models,
+    webapp.idempotency.models,
+    webapp.licensing.models,
+    webapp.projects.models,
+    webapp.tenants.models,
+    webapp.vaulting.models,
+)
 # procrastinate's tables are its own; their schema comes as a whole (0002) and has no models here.
 FOREIGN = "procrastinate_"
 

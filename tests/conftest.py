@@ -11,3 +11,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Run the API tests against this server (a superuser's URL; it gets and loses roles and databases,"
         " so let it be one to throw away) instead of an embedded PostgreSQL 18.",
     )
+    parser.addoption(
+        "--chaos",
+        choices=("small", "full"),
+        default="small",
+        help="How many agents and commands the chaos test of the command bus has: 40 and 1,000, or 200 and 10,000.",
+    )
+    parser.addoption(
+        "--fuzz",
+        choices=("small", "full"),
+        default="small",
+        help="How many requests, and how many frames, the fuzz tests send: 3,000 or 50,000 of each.",
+    )
+    parser.addoption(
+        "--fuzz-seed",
+        type=int,
+        help="What the fuzz tests' dice begin with; a run prints its own. Default: 1, and for --fuzz=full another"
+        " one each time.",
+    )
+    parser.addoption(
+        "--fuzz-replay",
+        metavar="FILE",
+        help="Send only this request, which an earlier run of the fuzz tests has kept.",
+    )

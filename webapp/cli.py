@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
+from types import TracebackType
 from typing import Any, ClassVar
 
 import click
@@ -27,16 +29,24 @@ class Rooms(click.Group):
     """Each command's name and the module that has it; a module is imported when its command is used or explained."""
 
     ROOMS: ClassVar[dict[str, str]] = {
+        "artifact": "webapp.artifacts.commands",
+        "audit": "webapp.audit.commands",
         "db": "webapp.database.commands",
         "dev": "webapp.local.commands",
+        "entitlement": "webapp.licensing.commands",
         "health": "webapp.health.commands",
+        "key": "webapp.auth.key_commands",
+        "license": "webapp.licensing.commands",
+        "secret": "webapp.vaulting.commands",
         "serve": "webapp.serving.commands",
         "settings": "webapp.settings_commands",
         "setup": "webapp.database.setup_commands",
         "smoke": "webapp.smoke.commands",
         "store": "webapp.object_store.commands",
         "tenant": "webapp.tenants.commands",
+        "token": "webapp.auth.commands",
         "up": "webapp.local.commands",
+        "user": "webapp.auth.commands",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -55,10 +65,18 @@ class Rooms(click.Group):
         except Failure as failure:
             raise CommandFailed(failure.code, str(failure)) from failure
         except Exception as error:
+            if type(error).__module__.partition(".")[0] == "marshmallow":
+                raise CommandFailed("VALIDATION_ERROR", _named(error)) from error
             # By module name: importing the drivers only to name their errors would cost every command 30 MB.
             if type(error).__module__.partition(".")[0] in ("psycopg2", "psycopg", "sqlalchemy"):
                 raise CommandFailed("DATABASE_ERROR", str(getattr(error, "orig", error)).strip()) from error
             raise
+
+
+def _named(error: Exception) -> str:
+    """Each field that a schema refuses, and why."""
+    refused: dict[str, Any] = getattr(error, "messages", {})
+    return "; ".join(f"{name}: {' '.join(map(str, words))}" for name, words in refused.items())
 
 
 @click.group(cls=Rooms, context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,4 +85,10 @@ def moorage() -> None:
 
 
 def main() -> None:
+    sys.excepthook = _uncaught
     moorage()
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A fault of ours, as Python prints it, but for what is secret in an error's words."""
+    sys.stderr.write(redact_text("".join(traceback.format_exception(kind, error, trace))))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 from uuid import UUID
 
 import orjson
+import psycopg2
 from flask import current_app
-from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, event, text
+from psycopg2 import extensions
+from psycopg2.extras import NamedTupleCursor
+from sqlalchemy import Connection, Engine, MetaData, NullPool, PoolResetState, Row, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, sessionmaker
 
 from webapp import waiting
@@ -36,22 +41,28 @@ KEEPALIVE = {
 # Waiting for a free connection longer than this is overload, and is answered with 503.
 POOL_TIMEOUT_SECONDS = 5
 
+# Sent together, statements are one transaction (PostgreSQL: "Multiple Statements in a Simple Query").
+_CLAIMED = "SELECT set_config('request.jwt.claims', %(_claims)s, true); "
 _SET_CLAIMS = text("SELECT set_config('request.jwt.claims', :claims, true)")
+_AS_TENANT = "SELECT set_config('request.jwt.claims', %(claims{n})s, true)"
+_BEGIN = "BEGIN; SELECT set_config('request.jwt.claims', %(_claims)s, true);"
+_FIRST, _FIRST_ROWS = "first statement", "rows of the first statement"
 
 
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMES)
 
 
-def engine_for(url: DatabaseUrl, *, pool_size: int, application: str = "moorage") -> Engine:
+def engine_for(
+    url: DatabaseUrl, *, pool_size: int, application: str = "moorage", isolation_level: str | None = None
+) -> Engine:
     """An engine that connects when first used; `pool_size` 0 means a new connection every time."""
     waiting.install()
-    pool = (
+    pool: dict[str, Any] = (
         {
             "pool_size": pool_size,
             "max_overflow": 0,
             "pool_timeout": POOL_TIMEOUT_SECONDS,
-            "pool_pre_ping": True,
         }
         if pool_size
         else {"poolclass": NullPool}
@@ -60,38 +71,167 @@ def engine_for(url: DatabaseUrl, *, pool_size: int, application: str = "moorage"
     limits += f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
     connect = {"application_name": application, "options": limits, **KEEPALIVE}
     # An error's text goes into the log: it must not carry the values of a statement.
-    return create_engine(url.render("postgresql+psycopg2"), connect_args=connect, hide_parameters=True, **pool)
+    if isolation_level:
+        pool["isolation_level"] = isolation_level
+    # A large float is kept as a numeric of 300 digits. The standard library reads that as an integer, which orjson
+    # then cannot write into an answer; orjson reads it as the float that it was.
+    pool["json_deserializer"] = orjson.loads
+    engine = create_engine(url.render("postgresql+psycopg2"), connect_args=connect, hide_parameters=True, **pool)
+    event.listen(engine, "checkout", _still_there)
+    return engine
 
 
 class Database:
-    """The application's connections: at most `pool_size`, opened when needed."""
+    """The application's connections: at most `pool_size`, opened when needed.
+
+    The driver would send BEGIN, the claims and COMMIT each by itself. So it is told to leave transactions alone:
+    BEGIN travels with the claims here, COMMIT when the session commits, and a connection that comes back to the pool
+    in the middle of a transaction is rolled back.
+    """
 
     def __init__(self, url: DatabaseUrl, *, pool_size: int) -> None:
-        self.engine = engine_for(url, pool_size=pool_size)
+        self.engine = engine_for(url, pool_size=pool_size, isolation_level="AUTOCOMMIT")
         self._sessions = sessionmaker(self.engine)
-        event.listen(self._sessions, "after_begin", _set_claims)
+        event.listen(self._sessions, "after_begin", _begin)
+        event.listen(self.engine, "commit", _commit)
+        event.listen(self.engine, "reset", _roll_back)
 
     @contextmanager
-    def transaction(self, tenant: UUID | None = None) -> Iterator[Session]:
+    def transaction(self, tenant: UUID | None = None, **further: str) -> Iterator[Session]:
         """A session that commits at the end and rolls back on any error.
 
-        Row level security shows it the rows of `tenant`; without one, no tenant's rows at all.
+        Row level security shows it the rows of `tenant`; without one, no tenant's rows at all. `further` claims open
+        what few policies name beside the tenant (migrations/policies.py: `sub`, `email`, …).
         Raises sqlalchemy.exc.OperationalError where PostgreSQL is down, TimeoutError where the pool is used up.
         """
-        claims = {"tenant_id": str(tenant)} if tenant else {}
-        with self._sessions(info={"claims": claims}) as session, session.begin():
+        with self._sessions(info={"claims": claims_of(tenant, further)}) as session, session.begin():
             yield session
 
+    def for_tenants(self, statement: str, work: Sequence[tuple[UUID, Mapping[str, Any]]]) -> None:
+        """A statement once for each tenant, as that tenant and with its values, in one round trip and one transaction.
 
-def transaction(tenant: UUID | None = None) -> AbstractContextManager[Session]:
+        In `statement` a value is `%(name{n})s`. Raises what `transaction` raises; then nothing of it was done.
+        """
+        statements: list[str] = []
+        values: dict[str, Any] = {}
+        for n, (tenant, given) in enumerate(work):
+            statements += [_AS_TENANT.format(n=n), statement.format(n=n)]
+            values[f"claims{n}"] = _told(claims_of(tenant, {}))
+            values |= {f"{name}{n}": value for name, value in given.items()}
+        self.at_once(";".join(statements), values)
+
+    def at_once(
+        self, statement: str, values: Mapping[str, Any], *, tenant: UUID | None = None, **further: str
+    ) -> list[Any]:
+        """The rows of a statement that is a transaction by itself: claims, work and commit in one round trip.
+
+        For hot paths. Rows are named tuples. `statement` has `%(name)s` for values; of several, separated by
+        semicolons, the last one's rows are returned, and an error undoes all of them. Raises what `transaction` raises.
+        """
+        claims = _told(claims_of(tenant, further))
+        # Straight on the driver: SQLAlchemy's own way around a statement costs twice the statement.
+        try:
+            connection: Any = self.engine.raw_connection()
+        except psycopg2.Error as error:
+            raise _wrapped(error) from error
+        try:
+            with connection.cursor(cursor_factory=NamedTupleCursor) as cursor:
+                cursor.execute(_CLAIMED + statement, {**values, "_claims": claims})
+                return cursor.fetchall() if cursor.description else []
+        except psycopg2.Error as error:
+            if connection.dbapi_connection is None or connection.dbapi_connection.closed:
+                connection.invalidate(error)
+            raise _wrapped(error) from error
+        finally:
+            connection.close()
+
+
+def ask_first(session: Session, statement: str, values: Mapping[str, Any]) -> list[Row[Any]]:
+    """The rows of a statement (`%(name)s` for values) that travels with the transaction's BEGIN, to save a round trip;
+    by itself where the transaction has begun."""
+    session.info[_FIRST] = (statement, values)
+    connection = session.connection()
+    if session.info.pop(_FIRST, None):
+        return list(connection.exec_driver_sql(statement, values).all())
+    rows: list[Row[Any]] = session.info.pop(_FIRST_ROWS)
+    return rows
+
+
+def claim_also(session: Session, **further: str) -> None:
+    """From here on this transaction claims more, or (`tenant_id`) otherwise: where what is to be opened is only learnt
+    on the way, such as a user's id from their e-mail address."""
+    session.info["claims"] = {**session.info.get("claims", {}), **further}
+    told = {"claims": _told(session.info["claims"])}
+    session.connection().exec_driver_sql("SELECT set_config('request.jwt.claims', %(claims)s, true)", told)
+
+
+def claims_of(tenant: UUID | None, further: Mapping[str, str]) -> dict[str, str]:
+    """What row level security is told of whoever asks."""
+    return {**({"tenant_id": str(tenant)} if tenant else {}), **further}
+
+
+@contextmanager
+def claiming(session: Session, tenant: UUID | None, **further: str) -> Iterator[None]:
+    """Within, the session's transaction claims this instead: for callers whose tenant is found out on the way (an
+    agent that registers with a code, a user who logs in). What it claimed before holds again afterwards."""
+    before = session.info.get("claims") or {}
+    _claim(session, claims_of(tenant, further))
+    yield  # an error in there ends the transaction, and with it what it claims
+    _claim(session, before)
+
+
+def _claim(session: Session, claims: Mapping[str, str]) -> None:
+    session.flush()
+    session.info["claims"] = dict(claims)
+    session.execute(_SET_CLAIMS, {"claims": _told(claims)})
+
+
+def transaction(tenant: UUID | None = None, **further: str) -> AbstractContextManager[Session]:
     """`Database.transaction` of the application that answers this request."""
     database: Database = current_app.extensions["moorage"].database
-    return database.transaction(tenant)
+    return database.transaction(tenant, **further)
 
 
-def _set_claims(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+def _begin(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
     # Local to the transaction, hence lost at a commit in mid-request: set whenever one begins.
     # PostgREST and Supabase read the same setting, so the policies hold whichever door a request came by.
-    claims = session.info.get("claims")
-    if claims:
-        connection.execute(_SET_CLAIMS, {"claims": orjson.dumps(claims).decode()})
+    statement, values = session.info.pop(_FIRST, ("", {}))
+    told = _told(session.info.get("claims", {}))
+    rows = connection.exec_driver_sql(_BEGIN + statement, {**values, "_claims": told})
+    if statement:
+        session.info[_FIRST_ROWS] = list(rows.all())
+
+
+def _commit(connection: Connection) -> None:
+    match _status(connection.connection.dbapi_connection):
+        case extensions.TRANSACTION_STATUS_INTRANS:
+            connection.exec_driver_sql("COMMIT")
+        case extensions.TRANSACTION_STATUS_INERROR:
+            # PostgreSQL would answer COMMIT with a rollback and no error: success that was not.
+            raise RuntimeError("a statement of this transaction failed, and its error was not let through")
+
+
+def _roll_back(connection: Any, _record: object, state: PoolResetState) -> None:
+    if not state.terminate_only and _status(connection) != extensions.TRANSACTION_STATUS_IDLE:
+        with connection.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+
+
+def _wrapped(error: psycopg2.Error) -> Exception:
+    """As SQLAlchemy raises it, without statement and values."""
+    return DBAPIError.instance("", None, error, psycopg2.Error, hide_parameters=True)
+
+
+def _status(connection: Any) -> int:
+    return int(connection.info.transaction_status)
+
+
+def _told(claims: Mapping[str, str]) -> str:
+    # Empty where there are none: what an unset setting reads as, too.
+    return orjson.dumps(claims).decode() if claims else ""
+
+
+def _still_there(connection: Any, _record: object, _proxy: object) -> None:
+    # Instead of a ping, which costs every request a round trip: a server that went away has closed the socket.
+    if waiting.has_something_to_say(connection):
+        raise DisconnectionError("the server closed this connection while it was idle")

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from marshmallow import ValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, UnsupportedMediaType
 
 from webapp.failures import Failure
-from webapp.redaction import redact, redact_text
+from webapp.redaction import redact, redact_messages, redact_text
 from webapp.responses import json_response
 
 log = logging.getLogger("moorage.errors")
@@ -25,6 +25,10 @@ log = logging.getLogger("moorage.errors")
 PROBLEM = "application/problem+json"
 # Where there is nothing better to say: a store or a database comes back within seconds, or an operator comes.
 RETRY_AFTER_SECONDS = 5
+
+# PostgreSQL's unique_violation and foreign_key_violation: a row has come, or gone, since it was looked for. A service
+# that expects one says it in its own words; the other violations of constraints are faults of ours.
+RACES = frozenset({"23505", "23503"})
 
 _KNOWN = frozenset(int(status) for status in HTTPStatus)
 
@@ -40,6 +44,10 @@ class MoorageError(Failure):
         super().__init__(message or self.message)
         self.details = details
 
+    def shown(self) -> Any:
+        """The details, as they may be told."""
+        return redact(self.details)
+
     def headers(self) -> dict[str, str]:
         return {"Retry-After": str(RETRY_AFTER_SECONDS)} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
 
@@ -50,6 +58,9 @@ class InvalidRequest(MoorageError):
         "VALIDATION_ERROR",
         "Some fields are not as they should be; details names each.",
     )
+
+    def shown(self) -> Any:
+        return redact_messages(self.details)
 
 
 class InvalidJson(MoorageError):
@@ -76,6 +87,10 @@ class ServiceUnavailable(MoorageError):
         "SERVICE_UNAVAILABLE",
         "The database does not answer just now. Try again shortly.",
     )
+
+
+class Conflict(MoorageError):
+    status, code, message = 409, "CONFLICT", "Something else was written at the same moment. Look, and try again."
 
 
 class StorageUnavailable(MoorageError):
@@ -140,6 +155,10 @@ def translated(raised: Exception) -> MoorageError:
             error = InvalidJson()  # the only BadRequest a JSON body brings about is that it does not parse
         case HTTPException():
             error = HttpError(raised)
+        case DataError():
+            error = InvalidRequest("A value is not one that can be stored.")
+        case IntegrityError() if getattr(raised.orig, "pgcode", None) in RACES:
+            error = Conflict()
         case OperationalError() | InterfaceError() | PoolTimeout():
             error = ServiceUnavailable()
     return error
@@ -153,7 +172,7 @@ def _wants_problem() -> bool:
 def _envelope(error: MoorageError) -> Response:
     body: dict[str, Any] = {"code": error.code, "message": redact_text(str(error))}
     if error.details is not None:
-        body["details"] = redact(error.details)
+        body["details"] = error.shown()
     return json_response({"success": False, "error": body}, error.status)
 
 
@@ -165,9 +184,9 @@ def _problem(error: MoorageError) -> Response:
         "title": title,
         "status": error.status,
         "detail": redact_text(str(error)),
-        "instance": request.path,
+        "instance": redact_text(request.path),
         "code": error.code,
     }
     if error.details is not None:
-        body["errors"] = redact(error.details)
+        body["errors"] = error.shown()
     return json_response(body, error.status, PROBLEM)

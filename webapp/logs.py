@@ -4,10 +4,14 @@ On stderr: stdout belongs to what a command prints."""
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
+import sys
+import threading
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 import orjson
@@ -32,11 +36,14 @@ class JsonLines(logging.Formatter):
             "message": redact_text(record.getMessage()),
         }
         if (current := request_id.get()) is not None:
-            line["request_id"] = current
+            line["request_id"] = redact_text(current)
         line |= {name: redact(value, name=name) for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["error"] = redact_text(self.formatException(record.exc_info))
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line).decode()
+        except TypeError:  # half a surrogate pair, a number past 64 bits
+            return json.dumps(line)
 
 
 def log_config(level: str) -> dict[str, Any]:
@@ -61,3 +68,21 @@ def log_config(level: str) -> dict[str, Any]:
 
 def configure_logs(level: str) -> None:
     logging.config.dictConfig(log_config(level))
+
+
+def log_the_uncaught() -> None:
+    """For a process of its own: what nobody catches is logged too. Python itself would print it past the formatter."""
+    # A line that cannot be written would be printed with its arguments.
+    logging.raiseExceptions = False
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_a_thread
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        logging.getLogger("moorage").critical("nobody caught this", exc_info=(kind, error, trace))
+
+
+def _uncaught_in_a_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None and not isinstance(ended.exc_value, SystemExit):
+        _uncaught(ended.exc_type, ended.exc_value, ended.exc_traceback)

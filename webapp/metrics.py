@@ -35,6 +35,14 @@ dependency_up = Gauge(
 )
 open_sockets = Gauge("moorage_sockets_open", "Websockets that are open now.", multiprocess_mode="livesum")
 
+agents_online = Gauge("moorage_agents_online", "Agents whose socket is open now.", multiprocess_mode="livesum")
+commands_total = Counter("moorage_commands", "Commands that came to a state.", ["state"])
+command_seconds = Histogram(
+    "moorage_command_duration_seconds",
+    "From being queued to the result.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+)
+
 SWITCHED = 101
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

@@ -17,6 +17,9 @@ from typing import Annotated, Self, get_type_hints
 from webapp import variables as v
 from webapp.failures import Failure
 from webapp.redaction import Secret, remember
+from webapp.settings_bus import BusSettings
+from webapp.settings_identity import IdentitySettings, contradictions
+from webapp.settings_mail import MailSettings
 from webapp.variables import DatabaseUrl, Endpoint, Variable
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -37,8 +40,8 @@ class SettingsError(Failure):
         self.problems = problems
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(BusSettings, IdentitySettings, MailSettings):
     moorage_env: Annotated[
         str, Variable(v.choice("development", "production"), "What this installation is for.", default="production")
     ]
@@ -130,6 +133,31 @@ class Settings:
     ]
     session_secret: Annotated[Secret, Variable(v.secret(32), "Signs user sessions.", kept=_ON_HOST)]
     license_lease_secret: Annotated[Secret, Variable(v.secret(32), "Signs lease tokens (HS256).", kept=_ON_HOST)]
+    trusted_proxies: Annotated[
+        int,
+        Variable(
+            v.integer(0, 5),
+            "How many proxies of ours stand in front and write X-Forwarded-For; 0 believes none.",
+            default="0",
+        ),
+    ]
+    rate_limit_token: Annotated[
+        int, Variable(v.integer(0, 1_000_000), "Requests a minute for each token; 0 for any number.", default="600")
+    ]
+    rate_limit_tenant: Annotated[
+        int, Variable(v.integer(0, 10_000_000), "Requests a minute for each tenant; 0 for any number.", default="60000")
+    ]
+    rate_limit_address: Annotated[
+        int,
+        Variable(
+            v.integer(0, 1_000_000),
+            "Requests without a valid token a minute for each address; 0 for any number.",
+            default="600",
+        ),
+    ]
+    license_lease_ttl_seconds: Annotated[
+        int, Variable(v.integer(60, 300, "seconds"), "How long a lease lives without a heartbeat.", default="300")
+    ]
     log_level: Annotated[
         str,
         Variable(
@@ -192,6 +220,7 @@ class Settings:
         same = values.get("session_secret")
         if same is not None and same == values.get("license_lease_secret"):
             problems.append("LICENSE_LEASE_SECRET must be another secret than SESSION_SECRET.")
+        problems += contradictions(values)
         if problems:
             raise SettingsError(*problems)
         return cls(**values)  # type: ignore[arg-type]  # each value came from its own field's parser

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from http.client import BadStatusLine, LineTooLong, RemoteDisconnected, UnknownProtocol
 from typing import BinaryIO
 
 import urllib3
@@ -32,6 +33,8 @@ CHUNK_BYTES = 256 * 1024
 _NOT_THERE = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NoSuchVersion"})
 _REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
 _BUSY = frozenset({"SlowDown", "ServiceUnavailable", "InternalError", "XMinioServerNotInitialized"})
+# What stands before a store says so where the store is away or too busy.
+_GATEWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 
 
 class ObjectNotFound(StorageError):
@@ -74,6 +77,7 @@ class Access:
         timeout = urllib3.Timeout(connect=self.connect_seconds, read=self.read_seconds)
         retries = urllib3.Retry(
             total=self.attempts - 1,
+            redirect=False,  # a signature holds for one host: a store that sends us elsewhere is none
             backoff_factor=0.2,
             status_forcelist=(500, 502, 503, 504),
             raise_on_status=False,
@@ -123,6 +127,11 @@ class ObjectStore:
             presign_seconds=settings.s3_presign_ttl_seconds,
         )
 
+    @property
+    def inside(self) -> Minio:
+        """The client itself, for webapp/parts.py and nobody else."""
+        return self._inside
+
     def presign_get(self, key: str) -> str:
         """A URL that gives the object to whoever holds it until it expires. Needs no network."""
         with told():
@@ -137,10 +146,12 @@ class ObjectStore:
         """Raises ObjectNotFound."""
         with told():
             seen = self._inside.stat_object(self.bucket, key)
+            if seen.size is None or not seen.etag:
+                raise StorageError("The object store's answer names neither size nor tag: this is no S3 server.")
         return ObjectFacts(
             key=key,
-            size=seen.size or 0,
-            etag=(seen.etag or "").strip('"'),
+            size=seen.size,
+            etag=seen.etag.strip('"'),
             content_type=seen.content_type or "",
             modified=seen.last_modified,
             metadata=dict(seen.metadata or {}),
@@ -198,11 +209,27 @@ def told() -> Iterator[None]:
         code = re.search(r"<Code>(\w+)</Code>", str(error))
         raise _meant(code[1] if code else "nonsense", 0) from error
     except ServerError as error:
-        raise StorageUnavailable from error
+        if error.status_code in _GATEWAY:
+            raise StorageUnavailable from error
+        raise StorageError(f"The object store answered HTTP {error.status_code} and no more.") from error
     except (HTTPError, OSError) as error:
+        if _is_no_http(error):
+            raise StorageError("The object store's answer is no HTTP.") from error
         raise StorageUnavailable from error
     except (MinioException, ValueError) as error:
         raise StorageError(f"The object store's answer could not be understood ({type(error).__name__}).") from error
+
+
+def _is_no_http(error: BaseException) -> bool:
+    """Did something answer that does not speak HTTP? A connection that was cut is no answer."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, BadStatusLine | LineTooLong | UnknownProtocol):
+            return not isinstance(seen, RemoteDisconnected)
+        inner = getattr(seen, "reason", None)
+        inner = inner if isinstance(inner, BaseException) else next(reversed(seen.args), None)
+        seen = inner if isinstance(inner, BaseException) else None
+    return False
 
 
 def _meant(code: str, status: int) -> StorageError | StorageUnavailable:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from webapp.redaction import Secret
 
@@ -79,16 +79,33 @@ class Endpoint:
 
 def endpoint(text: str) -> Endpoint:
     problem = ValueError("an address http(s)://HOST[:PORT] with no path, user or query")
+    parts = _web_address(text, problem)
+    if parts.username or parts.query or parts.fragment:
+        raise problem
+    if parts.path not in ("", "/") or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parts.hostname or ""):
+        raise problem
+    return Endpoint(parts.scheme == "https", parts.netloc)
+
+
+def _web_address(text: str, problem: ValueError) -> SplitResult:
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         raise problem from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise problem
-    if parts.path not in ("", "/") or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parts.hostname) or port == 0:
+    return parts
+
+
+def url(text: str) -> str:
+    """As it was given: issuers are compared letter by letter."""
+    problem = ValueError("an address http(s)://HOST[:PORT][/PATH] with no user, query or blank at an end")
+    if "@" in _web_address(text, problem).netloc:
         raise problem
-    return Endpoint(parts.scheme == "https", parts.netloc)
+    if not re.fullmatch(r"[\x21-\x7e]{1,500}", text) or "?" in text or "#" in text:
+        raise problem
+    return text
 
 
 def integer(low: int, high: int, unit: str = "") -> Callable[[str], int]:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 from psycopg2 import errors, sql
 from sqlalchemy.orm import Session
 
+from tests.api.people import Town
 from tests.api.relay import Relay
 from webapp import create_app
 from webapp.database import migrations, roles
@@ -39,7 +41,8 @@ def postgres_admin(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
     data, port, password = folder / "data", free_port(), Secret(secrets.token_hex(16))
     postgres.initialise(data, password)
     # Nothing here outlives the session, so nothing has to reach the disk.
-    server = postgres.launch(data, port, record=folder / "record", log=folder / "log", extra=("fsync=off",))
+    limits = ("fsync=off", "max_connections=200")
+    server = postgres.launch(data, port, record=folder / "record", log=folder / "log", extra=limits)
     try:
         postgres.wait(server, data)
         yield DatabaseUrl(postgres.SUPERUSER, password, "127.0.0.1", port, "postgres")
@@ -83,6 +86,11 @@ def environment(postgres_admin: DatabaseUrl, store_environment: dict[str, str]) 
         "SESSION_SECRET": secrets.token_hex(32),
         "LICENSE_LEASE_SECRET": secrets.token_hex(32),
         "READINESS_TIMEOUT_SECONDS": "1.5",
+        "RATE_LIMIT_TOKEN": "0",
+        "RATE_LIMIT_TENANT": "0",
+        "RATE_LIMIT_ADDRESS": "0",
+        "RATE_LIMIT_LOGIN": "0",
+        "RATE_LIMIT_PAIRING": "0",
         **store_environment,
     }
     yield variables
@@ -101,13 +109,29 @@ def settings(environment: dict[str, str]) -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings) -> Flask:
-    return create_app(settings)
+def app(settings: Settings) -> Iterator[Flask]:
+    made = create_app(settings)
+    yield made
+    made.extensions["moorage.bus"].stop()
+    made.extensions["moorage"].key_uses.stop()
+    made.extensions["moorage"].database.engine.dispose()
 
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def town(app: Flask) -> Town:
+    """A tenant of this test's own."""
+    return Town.found(app)
+
+
+@pytest.fixture
+def elsewhere(app: Flask) -> Town:
+    """Another tenant."""
+    return Town.found(app, "Elsewhere")
 
 
 @pytest.fixture
@@ -152,3 +176,11 @@ def _forget(admin: DatabaseUrl, settings: Settings) -> None:
                 # The two with fixed names may serve another installation there too: then they stay.
                 with contextlib.suppress(errors.DependentObjectsStillExist):
                     cursor.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role.name)))
+
+
+@pytest.fixture
+def run(settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """`run.invoke(moorage, […])`: a command, with the installation's variables."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return CliRunner()

@@ -14,13 +14,6 @@ from webapp.cli import Rooms, moorage
 from webapp.settings import CHECKOUT, Settings, inherited
 
 
-@pytest.fixture
-def run(settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    return CliRunner()
-
-
 def invoke(run: CliRunner, *arguments: str) -> Result:
     return run.invoke(moorage, arguments)
 

@@ -9,7 +9,7 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 from marshmallow import Schema, fields, validate
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from webapp import create_app
@@ -26,9 +26,19 @@ PROBLEM = {"Accept": "application/problem+json"}
 class Thing(Schema):
     name = fields.String(required=True, validate=validate.Length(max=5))
     size = fields.Integer(strict=True)
+    lease_token = fields.String(validate=validate.Length(max=5))
+
+
+
+def violation(code: str) -> IntegrityError:
+    """As the driver raises it; its own class cannot be given a code."""
+    return IntegrityError("INSERT INTO t", {}, type("Raised", (Exception,), {"pgcode": code})("duplicate key"))
 
 
 RAISED: dict[str, Exception] = {
+    "somebody-was-first": violation("23505"),
+    "it-has-gone": violation("23503"),
+    "a-null": violation("23502"),
     "database-down": OperationalError("SELECT 1", {}, Exception("connection refused")),
     "pool-used-up": PoolTimeout("QueuePool limit of size 8 reached"),
     "store-down": StorageUnavailable(),
@@ -83,6 +93,9 @@ CASES: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("database down", "GET /raise/database-down", {}, 503, "SERVICE_UNAVAILABLE"),
     ("pool used up", "GET /raise/pool-used-up", {}, 503, "SERVICE_UNAVAILABLE"),
     ("statement too slow", "GET /statement", {}, 503, "SERVICE_UNAVAILABLE"),
+    ("somebody was first", "GET /raise/somebody-was-first", {}, 409, "CONFLICT"),
+    ("it has gone", "GET /raise/it-has-gone", {}, 409, "CONFLICT"),
+    ("a fault of ours in a row", "GET /raise/a-null", {}, 500, "INTERNAL_ERROR"),
     ("store down", "GET /raise/store-down", {}, 503, "STORAGE_UNAVAILABLE"),
     ("store nonsense", "GET /raise/store-nonsense", {}, 502, "STORAGE_ERROR"),
     ("store refuses", "GET /raise/store-refuses", {}, 502, "STORAGE_ERROR"),
@@ -144,3 +157,18 @@ def test_a_redirect_is_no_error(client: FlaskClient) -> None:
         return success({})
 
     assert client.get("/folder").status_code == 308
+
+
+@pytest.mark.parametrize("value", [["canary"], {"canary": 1}, "canary-canary", 7])
+def test_what_is_wrong_with_a_secret_field_is_said_without_its_value(client: FlaskClient, value: object) -> None:
+    for headers in ({}, PROBLEM):
+        answer = client.post("/things", json={"name": "a", "lease_token": value}, headers=headers)
+        assert answer.status_code == 400 and answer.json is not None
+        details = answer.json["errors"] if headers else answer.json["error"]["details"]
+        assert details["lease_token"] in (["Not a valid string."], ["Longer than maximum length 5."])
+        assert "canary" not in answer.text
+
+
+def test_a_token_in_a_path_is_not_given_back(client: FlaskClient) -> None:
+    answer = client.get("/nowhere/ma_" + "canary" * 10 + ".canary", headers=PROBLEM)
+    assert answer.json is not None and answer.json["instance"] == "/nowhere/ma_***"

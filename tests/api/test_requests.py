@@ -37,7 +37,10 @@ def test_a_sane_request_id_comes_back(client: FlaskClient) -> None:
     assert client.get(LIVE, headers={"X-Request-ID": "run-17.a:b"}).headers["X-Request-ID"] == "run-17.a:b"
 
 
-@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "-x", "é", 'a"b', "a\tb"])
+TOKENS = ["ma_" + "a" * 43 + ".b", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "7K2M-9QRT-4HJK-8XYZ"]
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "-x", "é", 'a"b', "a\tb", *TOKENS])
 def test_any_other_gets_a_new_one(client: FlaskClient, given: str) -> None:
     answer = client.get(LIVE, headers={"X-Request-ID": given})
     assert UUID(answer.headers["X-Request-ID"]).version == 4

@@ -13,7 +13,11 @@ from webapp.example import env_example
 from webapp.settings import variables
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = [ROOT / name for name in ("webapp/requirements.txt", "webapp/requirements-local.txt", "tests/requirements.txt")]
+LOCKS = [
+    *(ROOT / "webapp" / name for name in ("requirements.txt", "requirements-local.txt")),
+    ROOT / "tests/requirements.txt",
+    ROOT / "agent/requirements.txt",
+]
 # In pieces, so that this file does not hold what it looks for.
 REGISTRIES = [".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("registry", "npmjs", "org"))]
 
@@ -62,7 +66,7 @@ def test_every_locked_package_has_its_hashes_and_no_index(path: Path) -> None:
     text = path.read_text()
     packages = re.split(r"\n(?=[A-Za-z0-9])", text)
     pinned = [block for block in packages if re.match(r"[A-Za-z0-9][\w.\[\],-]*==", block)]
-    assert len(pinned) > 20
+    assert len(pinned) > 10
     assert [block.split()[0] for block in pinned if "--hash=sha256:" not in block] == []
     assert not re.search(r"^\s*(-i|--index-url|--extra-index-url|--find-links|-f|--trusted-host)\b", text, re.MULTILINE)
 

@@ -10,7 +10,7 @@ from tests.lab import engine as engines
 from tests.lab.cache import drop_cache
 from tests.lab.errors import LabError
 from tests.lab.hosts import Host
-from tests.lab.lab import MAIN_HOST, Lab, remove
+from tests.lab.lab import MAIN_HOST, Lab, clear, remove
 from tests.lab.machine import require_root
 from tests.lab.network import Plan
 from tests.lab.progress import say
@@ -20,6 +20,8 @@ from tests.lab.recipes import RECIPES, ensure_image
 def up(arguments: argparse.Namespace) -> int:
     """Bring the lab up, or make sure that it is."""
     hosts = dict(pair.split("=", 1) for pair in arguments.host) or {MAIN_HOST: "debian13"}
+    if arguments.fresh:
+        clear(engines.ensure(), Plan(arguments.name))
     lab = Lab.open(arguments.name)
     facts = lab.up(hosts)
     for host in lab.hosts.values():
@@ -95,7 +97,9 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=function)
         return sub
 
-    command(up).add_argument("--host", action="append", default=[], metavar="NAME=IMAGE", help="vps=debian13")
+    bring_up = command(up)
+    bring_up.add_argument("--host", action="append", default=[], metavar="NAME=IMAGE", help="vps=debian13")
+    bring_up.add_argument("--fresh", action="store_true", help="throw away first what a run before left")
     command(push).add_argument("--tag", default="", help="the version (default: a hash of the content)")
     command(down).add_argument("--cache", action="store_true", help="drop images and downloaded packages too")
     command(status)

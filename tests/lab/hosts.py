@@ -1,5 +1,6 @@
 """A lab host: a container that boots systemd, is reached over SSH, and can run an engine of its own."""
 
+import hashlib
 import socket
 import subprocess
 import time
@@ -30,6 +31,11 @@ class Key:
     def public(self) -> str:
         """The public half, one line."""
         return self.private.with_suffix(".pub").read_text().strip()
+
+    @property
+    def fingerprint(self) -> str:
+        """Which key this is, for a container's label: the SHA-256 of its public half, in hexadecimal."""
+        return hashlib.sha256(self.public.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,13 @@ class Host:
             self.engine.run(*self._creation(image))
 
     def ensure(self) -> None:
-        """Start the host when stopped, and wait until it answers over SSH."""
+        """Start the host when stopped, and wait until it answers over SSH. Raises LabError for another's host."""
+        opened_by = self.engine.inspect("container", self.container, '{{index .Config.Labels "moorage.key"}}')
+        if opened_by != self.key.fingerprint:
+            raise LabError(
+                f"{self.container} was made from another checkout, and the key at {self.key.private} does not open it."
+                f" Work from there, or remove it: `python -m tests.lab down --name {self.plan.lab}`."
+            )
         state = self.engine.inspect("container", self.container, "{{.State.Status}}")
         if state == "paused":
             self.unpause()
@@ -93,7 +105,7 @@ class Host:
         shape = self.shape
         words = ["create", "--name", self.container, "--hostname", self.name, "--label", self.plan.label]
         words += ["--label", f"moorage.host={self.name}", "--label", f"moorage.place={self.place}"]
-        words += ["--label", f"moorage.shape={shape.to_label()}"]
+        words += ["--label", f"moorage.shape={shape.to_label()}", "--label", f"moorage.key={self.key.fingerprint}"]
         words += ["--network", self.plan.network, "--ip", self.bridge_address]
         words += [word for alias in (self.name, *shape.aliases) for word in ("--network-alias", alias)]
         self.engine.run("volume", "create", "--label", self.plan.label, self._volume)

@@ -185,15 +185,20 @@ class Lab:
         remove(self.engine, self.plan)
 
 
+def clear(engine: Engine, plan: Plan) -> None:
+    """Remove a lab's containers, volumes and network, whatever their state and whichever checkout made them."""
+    for host in Lab.find(plan.lab).hosts.values():
+        say(f"removing {host.name}")
+        host.remove()
+    for kind, force in (("container", ["-f", "-v"]), ("volume", ["-f"]), ("network", [])):
+        for thing in engine.labelled(kind, plan.label):
+            engine.attempt(kind, "rm", *force, thing)
+
+
 def remove(engine: Engine | None, plan: Plan) -> None:
     """Remove a lab's objects, names and files, whatever their state; without an engine, the latter two."""
     if engine:
-        for host in Lab.find(plan.lab).hosts.values():
-            say(f"removing {host.name}")
-            host.remove()
-        for kind, force in (("container", ["-f", "-v"]), ("volume", ["-f"]), ("network", [])):
-            for thing in engine.labelled(kind, plan.label):
-                engine.attempt(kind, "rm", *force, thing)
+        clear(engine, plan)
     write_names(plan.lab)
     forget_facts(plan.lab)
     engines.stop_when_idle()

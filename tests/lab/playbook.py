@@ -39,6 +39,12 @@ class Run:
         return sum(int(recap[2]) for recap in recaps) if recaps else -1
 
     @property
+    def changes(self) -> str:
+        """What the run says of each task that changed something: a CI's log keeps the beginning of the whole only."""
+        tasks = re.split(r"^(?=TASK |PLAY |RUNNING HANDLER )", self.output, flags=re.MULTILINE)
+        return "".join(task for task in tasks if re.search(r"^changed: ", task, flags=re.MULTILINE))
+
+    @property
     def words(self) -> str:
         """The output in one line, for sentences that were wrapped."""
         return " ".join(self.output.split())

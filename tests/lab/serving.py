@@ -85,5 +85,5 @@ def refused(lab: Lab, site: Host, playbook: str, *args: str, domain: str = DOMAI
 def settled(lab: Lab, site: Host) -> None:
     """A deploy has nothing to do, and nothing is left of the runs before."""
     run = succeeded(ansible(lab, "deploy"))
-    assert run.changed == 0, run.output
+    assert run.changed == 0, run.changes or run.output
     assert leftovers(site) == []

@@ -14,6 +14,12 @@ from tests.lab import Lab
 from tests.lab.playbook import ROOT
 from tests.lab.recipes import ensure_image
 
+# Those whose tests are about what the database does. Documents, processes and sockets are the same on any version.
+ROOMS = (
+    "agents", "artifacts", "audit", "auth", "commands", "database", "idempotency", "licensing", "projects", "tenants",
+    "vaulting",
+)  # fmt: skip
+
 
 @pytest.fixture
 def server(lab: Lab) -> Iterator[str]:
@@ -36,9 +42,10 @@ def server(lab: Lab) -> Iterator[str]:
 
 
 def test_the_api_tests_pass_on_postgresql_17(server: str):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/api", "--ignore=tests/api/local"]
+    rooms = [f"tests/api/{room}" for room in ROOMS]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *rooms]
     done = subprocess.run(
-        [*command, "--postgres-url", server], cwd=ROOT, capture_output=True, text=True, timeout=400, check=False
+        [*command, "--postgres-url", server], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from tests.lab import Host, Lab
+from tests.lab.errors import LabError
+from tests.lab.hosts import Key
 from tests.lab.playbook import ansible, succeeded
 from tests.lab.web import Client
+
+
+def test_a_host_of_another_checkout_is_not_taken_for_ones_own(vps: Host, tmp_path: Path):
+    other = tmp_path / "id_ed25519"
+    other.with_suffix(".pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA someone")
+    with pytest.raises(LabError, match=r"made from another checkout.*`python -m tests.lab down --name"):
+        replace(vps, key=Key(other)).ensure()
 
 
 def test_the_product_serves_again_after_a_power_cut(lab: Lab, site: Host, web: Client):

@@ -41,3 +41,11 @@ def test_the_examples_settings(render, facts):
 def test_too_little_memory_is_said_in_the_inventorys_words(plugin):
     with pytest.raises(AnsibleFilterError, match="postgres_memory: 300 MiB is too little for 70 connections"):
         plugin("filter", "postgres_tuning").postgres_tuning(300 * MIB, 70)
+
+
+def test_its_log_repeats_no_values(render, facts):
+    from pathlib import Path
+
+    text = render(Path(__file__).parents[2] / "roles/postgres/templates/postgresql.conf.j2", ansible_facts=facts)
+    for line in ("log_min_error_statement = 'panic'", "log_error_verbosity = 'terse'"):
+        assert f"\n{line}\n" in text

@@ -30,6 +30,8 @@ def chain() -> tuple[Revision, ...]:
     """
     found = [_read(path) for path in sorted(VERSIONS.glob("[0-9]*.py"))]
     above = {revision.below: revision for revision in found}
+    if len(above) != len(found) or len({revision.id for revision in found}) != len(found):
+        raise RuntimeError(f"migrations must be one line with one head, not {[revision.id for revision in found]}")
     line: list[Revision] = []
     while (following := above.get(line[-1].id if line else None)) is not None:
         line.append(following)

@@ -14,7 +14,12 @@ KEEP_FINISHED_HOURS = 7 * 24
 # One connection listens, the others run jobs; with the pools of API and sockets this stays within max_connections.
 POOL_SIZE = 4
 
-queue = App(connector=PsycopgConnector())
+# Modules whose tasks the worker runs: one a room.
+ROOMS = [
+    "webapp.agents.jobs", "webapp.audit.jobs", "webapp.auth.jobs", "webapp.commands.jobs", "webapp.idempotency.jobs",
+]  # fmt: skip
+
+queue = App(connector=PsycopgConnector(), import_paths=ROOMS)
 
 
 @queue.periodic(cron="17 3 * * *")

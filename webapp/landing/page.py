@@ -27,6 +27,7 @@ PAGE = """\
   <p>This is the control plane of a product that runs on one host. It hands out artifacts, drives agents on
   customers' machines, and keeps secrets that it cannot read. Programs talk to it under <code>/api/v1</code>.</p>
   <dl>
+    <div><dt><a href="/api/v1/docs">/api/v1/docs</a></dt><dd>Every operation, to read</dd></div>
     <div><dt><a href="/api/v1/health/live">/api/v1/health/live</a></dt><dd>Is the process alive?</dd></div>
     <div><dt><a href="/api/v1/health/ready">/api/v1/health/ready</a></dt><dd>Do both its stores answer?</dd></div>
     <div><dt><a href="/api/v1/health">/api/v1/health</a></dt><dd>Version, uptime and data backend</dd></div>

@@ -19,6 +19,8 @@ from webapp.redaction import Secret
 
 SUPERUSER = "postgres"
 START_SECONDS = 30
+# As roles/postgres has it: a statement that fails, and the row that it was about, hold values.
+DISCREET = ("log_min_error_statement=panic", "log_error_verbosity=terse", "log_parameter_max_length_on_error=0")
 
 
 def binary(name: str) -> str:
@@ -52,7 +54,7 @@ def initialise(data: Path, password: Secret) -> None:
 
 def launch(data: Path, port: int, *, record: Path, log: Path, extra: tuple[str, ...] = ()) -> Child:
     """Start the server on the loopback address; `wait` says when it is there. `extra` are name=value settings."""
-    settings = ("listen_addresses=" + LOOPBACK, "unix_socket_directories=", "max_connections=60", *extra)
+    settings = ("listen_addresses=" + LOOPBACK, "unix_socket_directories=", "max_connections=60", *DISCREET, *extra)
     command = [*unprivileged(), binary("postgres"), "-D", str(data), "-p", str(port)]
     for setting in settings:
         command += ["-c", setting]

@@ -8,12 +8,13 @@ import time
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # gunicorn has no types
 
 from webapp.serving.channel import channels_of
+from webapp.serving.discreet import Discreet
 from webapp.serving.door import SETTLE_SECONDS, turn_away_newcomers
 from webapp.serving.http import serve
 from webapp.settings import Settings
 
 
-class Threads(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class Threads(Discreet, ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's worker, which at a stop also takes what was let in (it would keep it waiting, and then reset it)."""
 
     def set_accept_enabled(self, enabled: bool) -> None:

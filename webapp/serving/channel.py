@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
@@ -18,6 +19,7 @@ from simple_websocket.errors import SimpleWebsocketError  # type: ignore[import-
 from wsproto.utilities import ProtocolError
 
 from webapp.errors import MoorageError, ServiceUnavailable
+from webapp.serving.handshakes import Handshake, declare
 from webapp.serving.wire import Wire
 
 log = logging.getLogger("moorage.sockets")
@@ -25,6 +27,8 @@ log = logging.getLogger("moorage.sockets")
 MAX_MESSAGE_BYTES = 1024 * 1024
 # Proxies and NATs forget a silent connection after 30 s at the earliest. No pong until the next ping: gone.
 PING_SECONDS = 25.0
+# Fits into what the kernel takes from a socket with little waiting in it. Characters.
+SMALL = 8 * 1024
 # A socket in the middle of a large message may finish it before it is told to come back.
 RECALL_SECONDS = 1.0
 
@@ -87,6 +91,25 @@ class Channel:
             self._wire.end()
             raise ChannelClosed(self.closed or Closing(LOST, "")) from None
 
+    def send_soon(self, message: str) -> None:
+        """Like `send`, for whoever must not wait for this peer: what the kernel does not take at once is sent by a
+        thread of its own, and lost where the peer goes away meanwhile. Raises ChannelClosed."""
+        frames = self._wire.frames
+        if len(message) <= SMALL and frames.lock.acquire(blocking=False):
+            try:
+                if self.closed is not None or frames.writable():
+                    self.send(message)
+                    return
+            finally:
+                frames.lock.release()
+        if self.closed is not None:
+            raise ChannelClosed(self.closed)
+        threading.Thread(target=self._send_quietly, args=(message,), daemon=True).start()
+
+    def _send_quietly(self, message: str) -> None:
+        with contextlib.suppress(ChannelClosed):
+            self.send(message)
+
     def receive(self, timeout: float | None = None) -> str | bytes | None:
         """The next message; None where none came within `timeout` seconds. Raises ChannelClosed.
 
@@ -146,6 +169,11 @@ class Channels:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether this process has been told to stop: what goes on for ever should end now."""
+        return self._stopping
 
     def recall(self) -> None:
         """Tell every peer to come back, and take no new ones. Those in mid-message get RECALL_SECONDS, then are cut."""
@@ -215,13 +243,16 @@ def route(
     admit: Callable[..., T],
     max_message_size: int = MAX_MESSAGE_BYTES,
     ping_interval: float = PING_SECONDS,
+    name: str | None = None,
+    handshake: Handshake | None = None,
 ) -> Callable[[Callable[[Channel, T], None]], Callable[[Channel, T], None]]:
     """Serve a websocket at `path`.
 
     `admit` is called before the upgrade with the path's values. It raises what the client is to be told (401 …);
     what it returns is the handler's second argument. The handler runs as long as the socket is open and closes it by
     returning. `max_message_size` in bytes, of text in characters (a longer message closes with 1009).
-    `ping_interval` in seconds.
+    `ping_interval` in seconds. `name`: the end point's, where one handler serves several paths. `handshake`: what
+    the OpenAPI document says of it.
     """
 
     def serving(handler: Callable[[Channel, T], None]) -> Callable[[Channel, T], None]:
@@ -235,9 +266,10 @@ def route(
             admit(**values)
             raise UpgradeRequired
 
-        name = handler.__name__
-        blueprint.add_url_rule(path, name, upgrade, methods=["GET"], websocket=True)
-        blueprint.add_url_rule(path, f"{name}_without_upgrade", plain, methods=["GET"], websocket=False)
+        declare(upgrade, handshake)
+        called = name or handler.__name__
+        blueprint.add_url_rule(path, called, upgrade, methods=["GET"], websocket=True)
+        blueprint.add_url_rule(path, f"{called}_without_upgrade", plain, methods=["GET"], websocket=False)
         return handler
 
     return serving

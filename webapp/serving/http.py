@@ -9,7 +9,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn has no types
 
 from webapp import create_app
-from webapp.logs import log_config
+from webapp.logs import log_config, log_the_uncaught
 from webapp.serving.running import Running
 from webapp.settings import Settings, export
 
@@ -42,6 +42,7 @@ def serve(process: str, settings: Settings, host: str, **kind: Any) -> None:
     shutil.rmtree(counters, ignore_errors=True)  # numbers of a run before would be added to this one's
     counters.mkdir(parents=True)
     export(PROMETHEUS_MULTIPROC_DIR=str(counters))
+    log_the_uncaught()
     from webapp import metrics  # noqa: PLC0415 - it reads that variable when it is loaded
 
     running = Running(process, settings.port)

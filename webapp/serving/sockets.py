@@ -23,12 +23,13 @@ from gunicorn.workers.ggevent import (  # type: ignore[import-untyped]  # noqa: 
 )
 
 from webapp.serving.channel import channels_of  # noqa: E402 - see above
+from webapp.serving.discreet import Discreet  # noqa: E402 - see above
 from webapp.serving.door import SETTLE_SECONDS, turn_away_newcomers  # noqa: E402 - see above
 from webapp.serving.http import SOCKETS, serve  # noqa: E402 - see above
 from webapp.settings import Settings  # noqa: E402 - see above
 
 
-class Greenlets(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
+class Greenlets(Discreet, GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's worker, which at a stop tells every socket to come back, and takes what was let in.
 
     Its own `run` looks once a second whether it is to stop and whether it may: up to two seconds of every stop.

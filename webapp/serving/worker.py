@@ -11,7 +11,7 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from webapp.jobs.app import opened
-from webapp.logs import configure_logs
+from webapp.logs import configure_logs, log_the_uncaught
 from webapp.serving.running import BEAT_SECONDS, Running
 from webapp.settings import Settings
 
@@ -26,6 +26,7 @@ CONCURRENCY = 4
 
 def main(settings: Settings) -> None:
     configure_logs(settings.log_level)
+    log_the_uncaught()
     asyncio.run(_serve(settings))
 
 

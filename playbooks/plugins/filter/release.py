@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+# Ansible ships module_utils to hosts, but does not make them importable on the controller.
+sys.path.append(str(Path(__file__).parents[1] / "module_utils"))
+from release_changes import told
 
 
 def new_services(changes: Mapping[str, Any]) -> list[str]:
@@ -90,10 +96,7 @@ def release_entry(changes: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[
         "tag": after.get("tag") or facts["tag"] or "the release before",
         "verdict": facts["verdict"],
         "number": after.get("number"),
-        "from": {"number": before.get("number"), "tag": before.get("tag")},
-        "units": {
-            unit: {name: change[name] for name in ("from", "to", "slot", "tag")} for unit, change in changes.items()
-        },
+        **told(before, changes),
     }
     if facts.get("reason"):
         entry["reason"] = " ".join(str(facts["reason"]).split())[:1000]

@@ -7,8 +7,15 @@ from typing import Any
 
 # What a store answers besides the S3 API: Ceph's administration and Swift, MinIO's administration, metrics and health.
 STORE_CLOSED = [f"/{name}{rest}" for name in ("admin", "swift", "auth", "minio") for rest in ("", "/*")]
-# The sockets process answers these and nothing else (contract: the socket).
-SOCKET_PATHS = ["/api/v1/agents/ws", "/ws/*"]
+# Whatever waits for long: sockets, long polls, server-sent events, calls that wait for an agent. On the API's threads a
+# handful of them would hold up everybody else.
+SOCKET_PATHS = [
+    "/api/v1/agents/ws",
+    "/ws/*",
+    "/api/v1/vm-ops/commands/next",
+    "/api/v1/vm-ops/events",
+    "/api/v1/infra/*",
+]
 
 
 def sites(domain: str, services: Mapping[str, Mapping[str, Any]], store: str) -> list[dict[str, Any]]:

@@ -96,10 +96,13 @@ def wanted_hashes(root: str, document: str = "") -> dict[str, str]:
 
 
 def _placeholders(root: str, document: str) -> dict[str, str]:
-    """Something for each secret that a document names and .env does not hold yet, as check mode has not made it."""
+    """Something for each secret that a document needs and .env does not hold yet, as check mode has not made it.
+
+    A secret with a default (`${NAME:-}`) is none of them: without it the stack runs with the default.
+    """
     env = Path(root) / ".env"
     have = set(re.findall(r"^(\w+)=", env.read_text(), re.MULTILINE)) if env.exists() else set()
-    return dict.fromkeys(set(re.findall(r"\$\{(\w+)", document)) - have, "not-made-yet")
+    return dict.fromkeys(set(re.findall(r"\$\{(\w+)(?!\w|:?-)", document)) - have, "not-made-yet")
 
 
 def stop(root: str, names: list[str], seconds: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from ansible.module_utils.compose_state import CommandFailed, run
+from ansible.module_utils.engine_api import registry_digest
 
 # A slow line and a large image; a pull that hangs for longer than this will not end.
 PULL_SECONDS = 1800
@@ -42,6 +43,16 @@ def pulled_digest(image: str, tag: str) -> str:
         if name == image:
             return str(digest)
     raise CommandFailed(f"{image}:{tag} was pulled but the engine names no digest for it (only {known})")
+
+
+def resolved(image: str, tag: str, verified: dict[str, str], check_mode: bool) -> str:
+    """The digest that a tag stands for: of what was pulled, or, in check mode, what the registry says.
+
+    Raises:
+        CommandFailed, OSError: it cannot be had, or is not the one that was verified.
+    """
+    digest = registry_digest(f"{image}:{tag}") if check_mode else pulled_digest(image, tag)
+    return as_verified(image, digest, verified)
 
 
 def as_verified(image: str, digest: str, verified: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -118,6 +119,13 @@ def under_way(kind: str, release: dict[str, Any], after: dict[str, Any], changes
         "kind": kind,
         "tag": after["tag"],
         "number": after["number"],
+        **told(release, changes),
+    }
+
+
+def told(release: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What every line of releases.jsonl says of a change: from which release, and each unit's digests, slot and tag."""
+    return {
         "from": {"number": release.get("number"), "tag": release.get("tag")},
         "units": {unit: {name: new[name] for name in ("from", "to", "slot", "tag")} for unit, new in changes.items()},
     }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from ansible.module_utils import atomic
 
 LOCK = Path("/var/lib/moorage/lock.json")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -93,12 +94,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    staged = path.with_suffix(".new")
-    with staged.open("w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.replace(path)
+    atomic.write(path, json.dumps(content), 0o644)
 
 
 def read(path: Path = LOCK) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from ansible.module_utils import atomic
 
 # So many releases can be gone back to; their images are kept on the host.
 KEPT = 5
@@ -19,19 +20,7 @@ KEPT = 5
 
 def replace(path: Path, content: Any) -> None:
     """Write JSON atomically, 0644."""
-    handle, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(handle, "w") as file:
-        file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    Path(staged).chmod(0o644)
-    Path(staged).replace(path)
-    # The new name itself must outlive a power cut, not only what it stands for.
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    atomic.write(path, json.dumps(content, indent=2, sort_keys=True) + "\n", 0o644)
 
 
 def append(root: Path, entry: dict[str, Any]) -> None:
@@ -90,34 +79,35 @@ def seal(root: Path, release: dict[str, Any], entry: dict[str, Any]) -> list[int
     """Make a release the present one: record, then release.json, then the log. Returns the numbers that are kept."""
     folder = root / "releases"
     folder.mkdir(mode=0o755, exist_ok=True)
-    _mend(root)
-    before = records(root)
+    present = _present(root)
+    _mend(root, present)
+    known, number = records(root), release["number"]
     # A rollback to a kept release leaves its record as it was; any other may stand over one that was never sealed.
-    if release["number"] not in before or release["number"] > _last(root):
-        replace(folder / f"{release['number']:06d}.json", record_of(release, entry))
+    if number not in known or number > present.get("last", 0):
+        known[number] = record_of(release, entry)
+        replace(folder / f"{number:06d}.json", known[number])
     replace(root / "release.json", {**release, "entry": entry})
     append(root, entry)
-    numbers = sorted({*before, release["number"]})
-    stay = kept(release, numbers)
-    for number in set(numbers) - set(stay):
-        (folder / f"{number:06d}.json").unlink(missing_ok=True)
+    stay = kept(release, sorted(known))
+    for gone in set(known) - set(stay):
+        (folder / f"{gone:06d}.json").unlink(missing_ok=True)
     return stay
 
 
-def _last(root: Path) -> int:
-    """The highest number that was ever sealed."""
+def _present(root: Path) -> dict[str, Any]:
+    """release.json as it was sealed last; empty before the first seal."""
     try:
-        return int(json.loads((root / "release.json").read_text()).get("last", 0))
+        return dict(json.loads((root / "release.json").read_text()))
     except FileNotFoundError:
-        return 0
+        return {}
 
 
-def _mend(root: Path) -> None:
+def _mend(root: Path, present: dict[str, Any]) -> None:
     """Add the line that a release lacks because its run was cut off between the seal and the log."""
     try:
-        entry = json.loads((root / "release.json").read_text()).get("entry")
         lines = (root / "releases.jsonl").read_text().splitlines()
     except FileNotFoundError:
         return
+    entry = present.get("entry")
     if entry and json.dumps(entry, sort_keys=True) not in lines[-50:]:
         append(root, entry)

@@ -9,8 +9,7 @@ from typing import Any
 from ansible.module_utils import release_lock
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.compose_state import CommandFailed
-from ansible.module_utils.engine_api import registry_digest
-from ansible.module_utils.images import as_verified, pull, pulled_digest
+from ansible.module_utils.images import pull, resolved
 from ansible.module_utils.release_changes import change, describe, forward, under_way
 
 DOCUMENTATION = """
@@ -65,8 +64,7 @@ def resolve(units: dict[str, str], tag: str, verified: dict[str, str], check_mod
     for unit, image in units.items():
         try:
             if "@" not in image:
-                found = registry_digest(f"{image}:{tag}") if check_mode else pulled_digest(image, tag)
-                digests[unit] = as_verified(image, found, verified)
+                digests[unit] = resolved(image, tag, verified, check_mode)
             elif not check_mode:
                 pull(image)
         except (CommandFailed, OSError) as error:

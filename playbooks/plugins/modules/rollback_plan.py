@@ -10,8 +10,7 @@ from typing import Any
 from ansible.module_utils import release_lock
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.compose_state import CommandFailed, run
-from ansible.module_utils.engine_api import registry_digest
-from ansible.module_utils.images import as_verified, pull, pulled_digest
+from ansible.module_utils.images import pull, resolved
 from ansible.module_utils.release_changes import (
     NoWayBack,
     astray,
@@ -73,9 +72,7 @@ def fetched(module: AnsibleModule, known: dict[int, dict[str, Any]]) -> dict[str
     }
     for unit, image in running.items():
         try:
-            reference = f"{image}:{args['tag']}"
-            found = registry_digest(reference) if module.check_mode else pulled_digest(image, args["tag"])
-            digests[unit] = as_verified(image, found, args["verified"])
+            digests[unit] = resolved(image, args["tag"], args["verified"], module.check_mode)
         except (CommandFailed, OSError) as error:
             module.fail_json(
                 msg=f"No release kept on this host has the tag {args['tag']}, and the registry cannot give {image} "

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import atomic
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.env_reader import value_of
 from ansible.module_utils.telegram_api import NotSent, post
@@ -44,14 +43,11 @@ def sent_before(memory: Path) -> list[dict[str, str]]:
 
 
 def remember(memory: Path, notes: list[dict[str, str]], key: str) -> None:
-    """Add a key to the last ones, atomically, 0600."""
+    """Add a key to the last ones."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     kept = [*notes, {"key": key, "at": now}][-REMEMBERED:]
     memory.parent.mkdir(parents=True, exist_ok=True)
-    handle, staged = tempfile.mkstemp(dir=memory.parent, prefix=".notes-")
-    with os.fdopen(handle, "w") as file:
-        file.write(json.dumps({"sent": kept}, indent=2) + "\n")
-    Path(staged).replace(memory)
+    atomic.write(memory, json.dumps({"sent": kept}, indent=2) + "\n", 0o600)
 
 
 def send(args: dict[str, Any], token: str, check: bool) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from webapp.settings import Settings
 
 Code = Callable[..., None]
 
+pytestmark = pytest.mark.usefixtures("code")
+
 EXPAND = ("0003", "0001", "ALTER TABLE tenants ADD COLUMN motto text")
 CONTRACT = ("0004", "0003", "ALTER TABLE tenants DROP COLUMN created_at")
 

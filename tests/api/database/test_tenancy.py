@@ -40,10 +40,18 @@ def test_every_table_is_protected_from_its_owner_too(database: Database) -> None
 
 def test_policies_survive_an_unset_claim(database: Database) -> None:
     with database.transaction() as session:
-        policies = session.execute(text("SELECT policyname, qual, with_check FROM pg_policies")).all()
-    for name, using, check in policies:
-        assert "NULLIF(current_setting('request.jwt.claims'" in using, name
-        assert check == using, name
+        policies = session.execute(text("SELECT policyname, cmd, qual, with_check FROM pg_policies")).all()
+    for name, command, using, check in policies:
+        assert all("NULLIF(current_setting('request.jwt.claims'" in said for said in (using, check) if said), name
+        match command:
+            case "ALL" | "UPDATE":
+                assert check == using, name
+            case "SELECT":
+                assert using and not check, name
+            case "INSERT":
+                assert check and not using, name
+            case _:
+                raise AssertionError(f"{name} lets rows be deleted that may not be written")
 
 
 def test_views_and_definer_functions_do_not_go_around(database: Database) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from tests.api.relay import Relay
 from webapp import create_app
+from webapp.database.heads import head
 from webapp.db import Database
 from webapp.settings import Settings
 
@@ -112,7 +113,7 @@ def test_tables_of_another_version_make_it_not_ready(app: Flask, client: FlaskCl
         answer = client.get(READY)
     finally:
         with owner, owner.cursor() as cursor:
-            cursor.execute("UPDATE alembic_version SET version_num = '0002'")
+            cursor.execute("UPDATE alembic_version SET version_num = %s", (head(),))
         owner.close()
     assert answer.status_code == 503
     assert "moorage db upgrade" in answer.json["data"]["checks"]["database"]["error"]

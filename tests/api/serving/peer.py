@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from typing import Self
 
@@ -26,7 +27,9 @@ from wsproto.extensions import PerMessageDeflate
 class Peer:
     """Connected when made. `refused` is the status of a handshake that was answered with HTTP."""
 
-    def __init__(self, port: int, path: str, *, receive_buffer: int = 0, compress: bool = False) -> None:
+    def __init__(
+        self, port: int, path: str, *, receive_buffer: int = 0, compress: bool = False, token: str = ""
+    ) -> None:
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -34,11 +37,13 @@ class Peer:
         self.sock.connect(("127.0.0.1", port))
         self.pings = 0
         self.answers_pings = True
+        self._sending = threading.Lock()
         self._ws = WSConnection(ConnectionType.CLIENT)
         self._events: list[Event] = []
         self.compression = PerMessageDeflate()
         offer = [self.compression] if compress else []
-        self.sock.sendall(self._ws.send(Request(host="test", target=path, extensions=offer)))
+        bearer = [(b"Authorization", f"Bearer {token}".encode())] if token else []
+        self.sock.sendall(self._ws.send(Request(host="test", target=path, extensions=offer, extra_headers=bearer)))
         event = self._next()
         self.refused = event.status_code if isinstance(event, RejectConnection) else None
         assert self.refused or isinstance(event, AcceptConnection)
@@ -51,8 +56,10 @@ class Peer:
         self.sock.close()
 
     def send(self, message: str | bytes) -> None:
+        """Used by several threads at once."""
         event = TextMessage(message) if isinstance(message, str) else BytesMessage(message)
-        self.sock.sendall(self._ws.send(event))
+        with self._sending:
+            self.sock.sendall(self._ws.send(event))
 
     def receive(self) -> str | bytes | CloseConnection:
         """The next whole message, or the close frame (code 1006: the connection ended without one)."""
@@ -94,7 +101,8 @@ class Peer:
                 if isinstance(event, Ping):
                     self.pings += 1
                     if self.answers_pings:
-                        self.sock.sendall(self._ws.send(event.response()))
+                        with self._sending:
+                            self.sock.sendall(self._ws.send(event.response()))
                 elif not isinstance(event, RejectData):
                     self._events.append(event)
         return self._events.pop(0)

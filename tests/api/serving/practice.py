@@ -1,7 +1,8 @@
 """`python -m tests.api.serving.practice api|sockets`: the process as `moorage serve` runs it, with rooms to try things.
 
 `/ws/practice` gives back what it is sent, and does what some words ask for; `/ws/bare` is the same on flask-sock as it
-comes; `/ws/refused` admits nobody. `/practice` takes a moment to answer, and says how often it has.
+comes; `/ws/refused` admits nobody; `/ws/both-ways` pours and is poured at. `/practice` takes a moment to
+answer, and says how often it has.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from flask import Blueprint, Flask, request
 from flask_sock import Sock
 
+from tests.api.serving import pouring
 from webapp import create_app
 from webapp.errors import TokenInvalid
 from webapp.responses import success
@@ -69,6 +71,20 @@ def echo(socket: Channel, who: str) -> None:
                 time.sleep(1)
             case _:
                 socket.send(message)
+
+
+@channel.route(practice, "/ws/both-ways", admit=lambda: None, max_message_size=pouring.LIMIT, ping_interval=1.0)
+def both_ways(socket: Channel, _: None) -> None:
+    """Pours while it is poured at, then says what arrived."""
+    threads = pouring.pour(socket.send)
+    tally = pouring.Tally()
+    while not tally.complete:
+        message = socket.receive()
+        assert isinstance(message, str)
+        tally.take(message)
+    for thread in threads:
+        thread.join()
+    socket.send(f"whole {tally.whole} of {tally.taken}")
 
 
 def nobody() -> None:

@@ -117,7 +117,7 @@ def test_every_line_is_json_and_holds_no_secret(serve: Serve, relayed: dict[str,
     lines = served.lines()
     assert {"gunicorn.error", "moorage.access"} <= {line["logger"] for line in lines}
     text = served.output.read_text()
-    assert "canary" not in text
+    assert "canary-token" not in text
     for name in ("SESSION_SECRET", "LICENSE_LEASE_SECRET", "S3_SECRET_ACCESS_KEY"):
         assert relayed[name] not in text
 

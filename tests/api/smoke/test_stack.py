@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from tests.api.relay import Relay
 from webapp.cli import moorage
+from webapp.database.heads import head
 from webapp.settings import Settings
 
 Run = Callable[..., Result]
@@ -33,7 +34,7 @@ def test_a_stack_that_is_well(run: Run, settings: Settings) -> None:
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == f"ok     query as {settings.database_url.user}"
-    assert lines[1] == "ok     revision tables at 0002, code at 0002"
+    assert lines[1] == f"ok     revision tables at {head()}, code at {head()}"
     assert [line.split()[1] for line in lines[2:]] == ["put", "stat", "get", "anonymous", "delete"]
     assert [item["ok"] for item in json.loads(run("--json").stdout)] == [True] * 7
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def _family(pid: int) -> list[int]:
 
 def _die() -> None:
     for pid in _family(os.getpid()):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # a worker that ended meanwhile; ours comes last and must be reached
+            os.kill(pid, signal.SIGKILL)
 
 
 class CallbackModule(CallbackBase):

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ansible.module_utils.atomic import rename
 from ansible.module_utils.host_state.attributes import Attributes
 
 
@@ -18,7 +19,7 @@ def write(path: str, content: bytes, attributes: Attributes) -> None:
     with _draft(Path(path)) as draft:
         _fill(draft, content, attributes)
         try:
-            _rename(draft, Path(path))
+            rename(draft, Path(path))
         except OSError as error:
             # A mount point (/etc/hosts in a container) can only be written into.
             if error.errno not in (errno.EBUSY, errno.EXDEV):
@@ -31,7 +32,7 @@ def link(path: str, target: str) -> None:
     with _draft(Path(path)) as draft:
         draft.unlink()
         draft.symlink_to(target)
-        _rename(draft, Path(path))
+        rename(draft, Path(path))
 
 
 def make_directory(path: str, attributes: Attributes) -> None:
@@ -83,13 +84,3 @@ def _fill(path: Path, content: bytes, attributes: Attributes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _rename(draft: Path, path: Path) -> None:
-    draft.replace(path)
-    # The name itself must survive a crash as well as the content.
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -1,0 +1,102 @@
+"""The document as a page for people: everything in one answer, no script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import render_template_string
+
+Json = dict[str, Any]
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ info.title }} API {{ info.version }}</title>
+<style>
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+body { margin: 0 auto; max-width: 60rem; padding: 1rem }
+nav ul { columns: 18rem; padding-left: 1rem }
+h2 { border-bottom: 1px solid; margin-top: 3rem; text-transform: capitalize }
+details { border: 1px solid #8886; border-radius: 4px; margin: .5rem 0; padding: .25rem .75rem }
+summary { cursor: pointer }
+code, pre { font: .875rem/1.45 ui-monospace, monospace }
+pre { background: #8882; overflow-x: auto; padding: .5rem }
+table { border-collapse: collapse; width: 100% }
+td, th { border-top: 1px solid #8886; padding: .25rem .5rem .25rem 0; text-align: left; vertical-align: top }
+.method { display: inline-block; font-weight: bold; min-width: 4.5rem }
+</style>
+</head>
+<body>
+<h1>{{ info.title }} API {{ info.version }}</h1>
+<p>{{ info.description }}</p>
+<p>For programs: <a href="/api/v1/openapi.json">openapi.json</a> (OpenAPI {{ openapi }}).</p>
+<nav aria-label="Sections"><ul>
+{% for tag in tags %}<li><a href="#{{ tag.name }}">{{ tag.name.replace("_", " ") }}</a></li>
+{% endfor %}</ul></nav>
+{% for tag in tags %}
+<section>
+<h2 id="{{ tag.name }}">{{ tag.name.replace("_", " ") }}</h2>
+<p>{{ tag.description }}</p>
+{% for op in operations if op.tag == tag.name %}
+<details id="{{ op.id }}">
+<summary><code><span class="method">{{ op.method }}</span>{{ op.path }}</code> {{ op.summary }}</summary>
+<p>{{ op.description }}</p>
+{% if op.parameters %}
+<table>
+<tr><th scope="col">parameter</th><th scope="col">in</th><th scope="col">what</th></tr>
+{% for part in op.parameters %}<tr>
+<td><code>{{ part.name }}</code>{{ " (required)" if part.required }}</td><td>{{ part.in }}</td>
+<td>{{ part.description }} <code>{{ part.schema | tojson }}</code></td>
+</tr>
+{% endfor %}</table>
+{% endif %}
+{% if op.body %}<h3>Body</h3><pre>{{ op.body }}</pre>{% endif %}
+<h3>Answers</h3>
+{% for answer in op.answers %}
+<p><strong>{{ answer.status }}</strong> {{ answer.words }}</p>
+{% if answer.example %}<pre>{{ answer.example }}</pre>{% endif %}
+{% endfor %}
+</details>
+{% endfor %}
+</section>
+{% endfor %}
+</body>
+</html>
+"""
+
+
+def page(made: Json) -> str:
+    """The page of a whole OpenAPI document, as `document` makes it. Needs an application's context."""
+    operations = [_operation(path, method, op) for path, item in made["paths"].items() for method, op in item.items()]
+    return render_template_string(PAGE, **made, operations=operations)
+
+
+def _operation(path: str, method: str, op: Json) -> Json:
+    body = op.get("requestBody", {}).get("content", {}).get("application/json", {})
+    return {
+        "id": op["operationId"],
+        "method": method.upper(),
+        "path": path,
+        "tag": op["tags"][0],
+        "summary": op["summary"],
+        "description": op.get("description", ""),
+        "parameters": op["parameters"],
+        "body": _shown(body),
+        "answers": [_answer(status, answer) for status, answer in sorted(op["responses"].items())],
+    }
+
+
+def _answer(status: str, answer: Json) -> Json:
+    """What a success looks like is shown whole; of a failure its codes are what matters, and they are its words."""
+    content: Json = next(iter(answer.get("content", {}).values()), {}) if int(status) < 400 else {}
+    return {"status": status, "words": answer["description"], "example": _shown(content)}
+
+
+def _shown(content: Json) -> str:
+    if "example" not in content:
+        return ""
+    example = content["example"]
+    return example if isinstance(example, str) else json.dumps(example, indent=2, ensure_ascii=False)
