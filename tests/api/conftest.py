@@ -16,9 +16,8 @@ from flask.testing import FlaskClient
 from psycopg2 import errors, sql
 from sqlalchemy.orm import Session
 
-from tests.api.people import Town
+from tests.api.people import Town, running
 from tests.api.relay import Relay
-from webapp import create_app
 from webapp.database import migrations, roles
 from webapp.local import postgres, store
 from webapp.local.ports import free_port
@@ -108,13 +107,19 @@ def settings(environment: dict[str, str]) -> Settings:
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def app(settings: Settings) -> Iterator[Flask]:
-    made = create_app(settings)
-    yield made
-    made.extensions["moorage.bus"].stop()
-    made.extensions["moorage"].key_uses.stop()
-    made.extensions["moorage"].database.engine.dispose()
+    """One for the session: a hundred routes take longer to put together than most tests. Each test has tenants of its
+    own; what needs other settings or more routes makes an application of its own."""
+    with running(settings) as made:
+        yield made
+
+
+@pytest.fixture
+def own_app(settings: Settings) -> Iterator[Flask]:
+    """One for this test alone, which may add routes to it."""
+    with running(settings) as made:
+        yield made
 
 
 @pytest.fixture

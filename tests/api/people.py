@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -11,8 +13,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from webapp import create_app
 from webapp.auth import service as auth
 from webapp.collaborators import Collaborators
+from webapp.settings import Settings
 from webapp.tenants import service as tenants
 
 
@@ -83,6 +87,16 @@ class Town:
     @property
     def viewer(self) -> Person:
         return self.person("viewer")
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Flask]:
+    """An application, whose threads and connections end with the block."""
+    made = create_app(settings)
+    yield made
+    made.extensions["moorage.bus"].stop()
+    its(made).key_uses.stop()
+    its(made).database.engine.dispose()
 
 
 def its(app: Flask) -> Collaborators:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from webapp.logs import JsonLines
@@ -20,7 +21,7 @@ Lines = Callable[[], list[dict[str, object]]]
 
 
 @pytest.fixture
-def lines(client: FlaskClient) -> Lines:
+def lines(app: Flask) -> Lines:
     """The log's lines so far, each of them JSON."""
     [handler] = [one for one in logging.getLogger().handlers if isinstance(one.formatter, JsonLines)]
     assert isinstance(handler, logging.StreamHandler)
@@ -67,13 +68,13 @@ def test_probes_that_pass_are_not_logged(client: FlaskClient, lines: Lines) -> N
 
 
 def test_a_bug_is_logged_with_its_trace_and_without_its_secrets(
-    settings: Settings, client: FlaskClient, lines: Lines
+    settings: Settings, own_app: Flask, lines: Lines
 ) -> None:
-    @client.application.get("/bug")
+    @own_app.get("/bug")
     def bug() -> str:
         raise RuntimeError(f"cannot reach {settings.database_url.render()} with {settings.session_secret.reveal()}")
 
-    client.get("/bug")
+    own_app.test_client().get("/bug")
     [line] = [line for line in lines() if line["level"] == "error"]
     assert "Traceback" in str(line["error"]) and line["request_id"]
     text = json.dumps(line)

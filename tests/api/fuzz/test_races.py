@@ -17,7 +17,7 @@ from tests.api.fuzz.callers import Callers
 from tests.api.fuzz.judge import Judge
 from tests.api.fuzz.malformed import as_documented
 from tests.api.isolation.slots import Json, operations
-from webapp import create_app
+from tests.api.people import running
 from webapp.settings import Settings
 
 AT_ONCE = 6
@@ -34,10 +34,8 @@ CASES = [(*one, keyed) for one in WRITES for keyed in (False, True) if not keyed
 
 @pytest.fixture(scope="module")
 def app(environment: dict[str, str], settings: Settings) -> Iterator[Flask]:
-    made = create_app(Settings.parse(environment))
-    yield made
-    made.extensions["moorage.bus"].stop()
-    made.extensions["moorage"].database.engine.dispose()
+    with running(Settings.parse(environment)) as made:
+        yield made
 
 
 @pytest.mark.parametrize(

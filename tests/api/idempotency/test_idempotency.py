@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +11,7 @@ from flask import Blueprint, Flask
 from marshmallow import fields
 from sqlalchemy import text
 
-from tests.api.people import Town, data, its, refusal
+from tests.api.people import Town, data, its, refusal, running
 from webapp.audit import service as audit
 from webapp.caller import members
 from webapp.errors import MoorageError
@@ -18,6 +19,7 @@ from webapp.fields import Body
 from webapp.idempotency import service
 from webapp.idempotency.jobs import forget
 from webapp.operation import Call, operation
+from webapp.settings import Settings
 
 KEY = {"Idempotency-Key": "a-key-of-the-callers-own"}
 
@@ -30,9 +32,9 @@ class NewThing(Body):
     name = fields.String(required=True)
 
 
-@pytest.fixture(autouse=True)
-def things(app: Flask) -> None:
-    """A room whose only operation leaves one row each time it really runs."""
+@pytest.fixture(scope="module")
+def app(settings: Settings) -> Iterator[Flask]:
+    """With a room whose only operation leaves one row each time it really runs."""
     room = Blueprint("things", __name__)
 
     @operation(room, "POST /things", summary="-", allow=members(), body=NewThing, status=201, creates=True)
@@ -42,7 +44,9 @@ def things(app: Flask) -> None:
             raise Full
         return {"token": "canary-" + call.body["name"]}
 
-    app.register_blueprint(room)
+    with running(settings) as made:
+        made.register_blueprint(room)
+        yield made
 
 
 def made(town: Town) -> int:

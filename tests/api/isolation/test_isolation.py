@@ -18,8 +18,7 @@ from tests.api.isolation.asking import ask, shape, told
 from tests.api.isolation.rows import Rows, rows_of
 from tests.api.isolation.slots import EXEMPT, FREE, KINDS, Slot, operations, parameters, slots, unknown_names
 from tests.api.isolation.world import MAKERS, World
-from tests.api.people import Town, its
-from webapp import create_app
+from tests.api.people import Town, its, running
 from webapp.commands import polling
 from webapp.fields import Identifier
 from webapp.operation import ATTRIBUTE
@@ -38,10 +37,8 @@ NO_SUCCESS = {
 
 @pytest.fixture(scope="module")
 def app(environment: dict[str, str], settings: Settings) -> Iterator[Flask]:
-    made = create_app(Settings.parse(environment | {"INFRA_LEGACY_ENABLED": "true"}))
-    yield made
-    made.extensions["moorage.bus"].stop()
-    made.extensions["moorage"].database.engine.dispose()
+    with running(Settings.parse(environment | {"INFRA_LEGACY_ENABLED": "true"})) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ from werkzeug.test import TestResponse
 
 from tests.api.bare import bare_app
 from tests.api.fleet import enlist, key_of
-from tests.api.people import Person, Town, its, refusal
-from webapp import create_app
+from tests.api.people import Person, Town, its, refusal, running
 from webapp.caller import SCOPES
 from webapp.operation import ATTRIBUTE, Operation
 from webapp.settings import Settings
@@ -43,11 +42,8 @@ every = pytest.mark.parametrize(
 @pytest.fixture(scope="module")
 def settled(environment: dict[str, str], settings: Settings) -> Iterator[Flask]:
     """One application for the whole matrix, with all that can be switched on."""
-    made = create_app(Settings.parse(environment | {"INFRA_LEGACY_ENABLED": "true"}))
-    yield made
-    made.extensions["moorage.bus"].stop()
-    made.extensions["moorage"].key_uses.stop()
-    made.extensions["moorage"].database.engine.dispose()
+    with running(Settings.parse(environment | {"INFRA_LEGACY_ENABLED": "true"})) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
