@@ -22,6 +22,8 @@ from webapp.settings import CHECKOUT
 
 API = f"https://api.{DOMAIN}"
 SECONDS = 60
+TEXT = "moored\n" * 100_000
+SCOPE = ("--module", "app", "--platform", "linux")
 
 
 class Customer:
@@ -80,22 +82,26 @@ def ours(program: str, *words: object) -> list[str]:
     return [sys.executable, "-c", f"from agent.cli import {name}; {name}()", *map(str, words)]
 
 
+@pytest.fixture(scope="module")
+def published(site: Host, tenant: str) -> int:
+    """The id of a release of TEXT."""
+    slot = release(site)["units"]["controlplane"]["active"]
+    site.exec("docker", "exec", "-i", f"moorage-api-{slot}", "sh", "-c", "cat > /tmp/app.txt", given=TEXT)
+    return int(moorage(site, "artifact", "publish", "/tmp/app.txt", "--tenant", tenant, *SCOPE, "--version", "1.0.0"))
+
+
 def test_an_artifact_is_published_on_the_host_and_fetched_from_outside(
-    site: Host, admin: Customer, certificate: Path, tenant: str, tmp_path: Path
+    site: Host, admin: Customer, certificate: Path, tenant: str, published: int, tmp_path: Path
 ) -> None:
-    slot, text = release(site)["units"]["controlplane"]["active"], "moored\n" * 100_000
-    site.exec("docker", "exec", "-i", f"moorage-api-{slot}", "sh", "-c", "cat > /tmp/app.txt", given=text)
-    scope = ["--module", "app", "--platform", "linux"]
-    made = moorage(site, "artifact", "publish", "/tmp/app.txt", "--tenant", tenant, *scope, "--version", "1.0.0")
-    admin.call("POST", "/artifacts/assign", {"module": "app", "platform": "linux", "release_id": int(made)})
+    admin.call("POST", "/artifacts/assign", {"module": "app", "platform": "linux", "release_id": published})
     moorage(site, "license", "grant", "--tenant", tenant, "--type", "perpetual")
     moorage(site, "entitlement", "set", "--tenant", tenant, "--user", "ada", "--module", "*")
     target = tmp_path / "app.txt"
     fetch = ours("moorage-runner", "fetch", "--server", API, "--token", admin.token, "--vm-uuid", "lab-machine-1",
-                 *scope, "--output", target, "--ca-file", certificate, "--max-seconds", "60")  # fmt: skip
+                 *SCOPE, "--output", target, "--ca-file", certificate, "--max-seconds", "60")  # fmt: skip
     done = subprocess.run(fetch, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert target.read_text() == text
+    assert target.read_text() == TEXT
     events = [event["event"] for event in admin.call("GET", "/artifacts/audit")]
     assert events == ["download_reported", "resolve_success"]
     # The worker of the stack seals; nobody asks it to.
@@ -104,6 +110,21 @@ def test_an_artifact_is_published_on_the_host_and_fetched_from_outside(
         assert time.monotonic() < end
         time.sleep(1)
     assert moorage(site, "audit", "verify", "--tenant", tenant).startswith("ok ")
+
+
+def test_everything_that_must_stop_a_download_does(
+    site: Host, admin: Customer, certificate: Path, published: int, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    tenant = moorage(site, "tenant", "create", "Another")
+    other.write_text(moorage(site, "token", "issue", "--tenant", tenant, "--user", "eve", "--role", "admin"))
+    command = [sys.executable, "-m", "webapp", "smoke", "artifacts", "--server", API, "--release", str(published),
+               "--ca-file", str(certificate), "--token-file", "-", "--other-token-file", str(other),
+               "--max-wait", "0", "--json"]  # fmt: skip
+    done = subprocess.run(command, cwd=CHECKOUT, input=admin.token, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    outcomes = [item["outcome"] for item in json.loads(done.stdout)]
+    assert outcomes.count("ok") >= 30 and "FAILED" not in outcomes
 
 
 @pytest.fixture

@@ -10,14 +10,15 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from webapp.artifacts import rules
 from webapp.artifacts.models import ArtifactObject, Assignment, Release
-from webapp.artifacts.resolving import Depot
+from webapp.artifacts.resolving import Depot, ResolutionNotFound
 from webapp.artifacts.rules import ReleaseNotFound, ScopeMismatch
 from webapp.audit import service as audit
 from webapp.caller import Caller
 from webapp.listing import Page, page_of
 
-__all__ = ["Depot"]
+__all__ = ["Depot", "ResolutionNotFound", "rules"]
 
 # Keys that begin like this are a tenant's whether it has released them or not: `moorage artifact publish` makes them.
 TENANTS_KEYS = "tenants/"
