@@ -1,15 +1,20 @@
-"""Writes docs/reference/variables.md from the roles' argument specs: `python .ci/reference.py [--check]`."""
+"""Writes the generated pages of the manual: `python .ci/reference.py [--check]`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/reference/variables.md"
+sys.path.insert(0, str(ROOT))  # the control plane of this tree, whatever is installed
+
+import reference_api  # noqa: E402 - see above
+
+REFERENCE = ROOT / "docs/reference"
 HEAD = """# Variables of the inventory
 
 Written by `python .ci/reference.py` from `roles/*/meta/argument_specs.yml`; do not edit. A variable belongs into the
@@ -49,20 +54,32 @@ def table(role: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page() -> str:
-    """The whole page."""
+def variables() -> str:
+    """What an inventory may say, from the roles' argument specs."""
     return HEAD + "".join(table(spec.parents[1]) for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")))
 
 
+PAGES: dict[str, Callable[[], str]] = {
+    "variables.md": variables,
+    "api.md": reference_api.operations,
+    "errors.md": reference_api.errors,
+}
+
+
 def main() -> int:
-    """Write the page, or with --check say whether it is stale."""
+    """Write the pages, or with --check say which are stale."""
+    stale = [name for name, page in PAGES.items() if not _is(REFERENCE / name, page())]
     if "--check" not in sys.argv:
-        PAGE.write_text(page())
+        for name in stale:
+            (REFERENCE / name).write_text(PAGES[name]())
         return 0
-    if PAGE.exists() and PAGE.read_text() == page():
-        return 0
-    sys.stderr.write(f"{PAGE.relative_to(ROOT)} is stale: run `make docs` and commit it\n")
-    return 1
+    for name in stale:
+        sys.stderr.write(f"docs/reference/{name} is stale: run `make docs` and commit it\n")
+    return 1 if stale else 0
+
+
+def _is(page: Path, text: str) -> bool:
+    return page.exists() and page.read_text() == text
 
 
 if __name__ == "__main__":

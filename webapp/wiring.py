@@ -36,6 +36,10 @@ from webapp.vaulting.routes import vaulting
 
 # The contract's limit for bodies, unless a route says otherwise.
 BODY_LIMIT = 1024 * 1024
+IDENTITY = (auth, logins, sign_ins, account, second_factor, keys, tenants, projects)
+ROOMS = (
+    landing, health, *IDENTITY, licensing, artifacts, agents, sockets, vm_ops, infra, vaulting, audit, openapi,
+)  # fmt: skip
 
 
 def wire(settings: Settings | None = None) -> Flask:
@@ -51,9 +55,7 @@ def wire(settings: Settings | None = None) -> Flask:
     metrics.register(app)
     channel.register(app, metrics.open_sockets)
     bus.register(app, made.database, settings.database_url)
-    identity = (auth, logins, sign_ins, account, second_factor, keys, tenants, projects)
-    rooms = (licensing, artifacts, agents, sockets, vm_ops, infra, vaulting, audit)
-    for room in (landing, health, *identity, *rooms, openapi):
+    for room in ROOMS:
         app.register_blueprint(room)
     app.cli = cast(AppGroup, moorage)  # `flask --app webapp …` and `moorage …` are the same commands
     return app
