@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 HIDDEN = "***"
 
-# The contract's words, also as the last part of a longer name, whatever its case or separator.
-_SECRET_NAME = re.compile(
-    r"(?:^|[^a-z0-9])(?:password|passwd|secret|token|api_?key|private_?key|access_?key|credentials?|authorization|cookie)$"
-)
-_CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# The contract's words, also as the end of a longer name.
+_WORDS = (
+    "password", "passwd", "secret", "token", "apikey", "privatekey", "accesskey", "credential", "credentials",
+    "authorization", "cookie",
+)  # fmt: skip
+# Hangul's fillers: letters to Unicode, nothing to the eye.
+_BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0")
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{4,}"), rf"\1 {HIDDEN}"),
     (re.compile(r"(?i)(PVEAPIToken=[^\s=]+=)[^\s\"']+"), rf"\1{HIDDEN}"),
@@ -69,8 +72,12 @@ def remember(secret: Sensitive) -> Sensitive:
 
 
 def names_a_secret(name: str) -> bool:
-    """Does a field's name say that its value is secret (`db_password`, `apiKey`, `X-Auth-Token`)?"""
-    return _SECRET_NAME.search(_CAMEL_HUMP.sub("_", name).lower().replace("-", "_")) is not None
+    """Does a field's name say that its value is secret (`db_password`, `apiKey`, `X-Auth-Token`)?
+
+    The server's own rule: only the letters and digits count, not case, width, accents or what stands between them.
+    """
+    letters = (one for one in unicodedata.normalize("NFKD", name) if one.isalnum() and one not in _BLANK_LETTERS)
+    return "".join(letters).casefold().endswith(_WORDS)
 
 
 def without_known(text: str) -> str:

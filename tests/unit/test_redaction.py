@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent import redaction as agents
 from webapp.fields import PlaintextSecretRefused, refuse_plaintext
 from webapp.redaction import Secret, names_a_secret, redact, redact_messages, redact_text, remember
 
@@ -43,7 +44,7 @@ every_secret = pytest.mark.parametrize("name", [*SECRET, *DISGUISED], ids=ascii)
 
 @every_secret
 def test_names_that_say_secret(name: str) -> None:
-    assert names_a_secret(name)
+    assert names_a_secret(name) and agents.names_a_secret(name)
     assert "canary" not in json.dumps(redact({name: "canary", "deep": [{name: ["canary"]}]}))
 
 
@@ -57,7 +58,7 @@ def test_a_body_with_such_a_name_is_refused_at_any_depth(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_names_that_do_not(name: str) -> None:
-    assert not names_a_secret(name)
+    assert not names_a_secret(name) and not agents.names_a_secret(name)
     assert redact({name: "plain"}) == {name: "plain"}
     refuse_plaintext({name: "plain"}, path="")
 

@@ -84,7 +84,7 @@ def rotate(session: Session, by: audit.Actor, key_id: str, *, grace_seconds: int
         raise KeyExpired
     made = new_opaque(PREFIX, key.tenant_id, key.id)
     key.previous_digest, key.digest = key.digest, made.digest
-    key.previous_until = func.now() + timedelta(seconds=grace_seconds)
+    key.previous_until = func.now() + timedelta(seconds=grace_seconds) if grace_seconds else None
     session.flush()
     session.refresh(key)
     audit.record(session, by, "key_rotated", subject=key.id, details={"grace_seconds": grace_seconds})
@@ -95,7 +95,7 @@ def revoke(session: Session, by: audit.Actor, key_id: str) -> AuthKey:
     """The key, worth nothing from now on; again changes nothing. Raises KeyNotFound."""
     key = key_of(session, key_id, lock=True)
     if key.revoked_at is None:
-        key.revoked_at = func.now()
+        key.revoked_at, key.previous_until = func.now(), None
         session.flush()
         session.refresh(key)
         audit.record(session, by, "key_revoked", subject=key.id)

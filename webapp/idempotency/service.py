@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
 from sqlalchemy import CursorResult, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -72,7 +73,13 @@ def begin(session: Session, attempt: Attempt, pepper: Secret) -> Answer | None:
         raise IdempotencyKeyReused
     if known.status is None or known.answer is None:
         raise IdempotencyKeyReused("The first request with this Idempotency-Key did not end well. Use a new key.")
-    return Answer(known.status, opened(_key(attempt, pepper), known.answer, attempt.request))
+    try:
+        return Answer(known.status, opened(_key(attempt, pepper), known.answer, attempt.request))
+    except InvalidTag as error:
+        raise IdempotencyKeyReused(
+            "The first request with this Idempotency-Key was answered, but the answer cannot be read any more: this "
+            "server's secret was changed since. Look whether it was done before you ask again with a new key."
+        ) from error
 
 
 def finish(session: Session, attempt: Attempt, pepper: Secret, answer: Answer) -> None:

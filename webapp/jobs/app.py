@@ -9,7 +9,7 @@ from procrastinate import App, JobContext, PsycopgConnector
 
 from webapp.settings import Settings
 
-# Finished jobs are kept this long for whoever asks what happened; the tables stay small after that.
+# Jobs that failed are kept this long for whoever asks what happened; those that went well are not kept at all.
 KEEP_FINISHED_HOURS = 7 * 24
 # One connection listens, the others run jobs; with the pools of API and sockets this stays within max_connections.
 POOL_SIZE = 4

@@ -56,6 +56,8 @@ async def _work(settings: Settings, stop: asyncio.Event) -> None:
             app.run_worker_async(
                 concurrency=CONCURRENCY,
                 install_signal_handlers=False,
+                # Rounds come every few seconds; of one that went well nothing is worth keeping.
+                delete_jobs="successful",
                 shutdown_graceful_timeout=GRACE_SECONDS,
                 name="moorage",
             )

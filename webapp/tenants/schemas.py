@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marshmallow import ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, fields, validate, validates, validates_schema
 
 from webapp.caller import ROLES
 from webapp.fields import Body, Identifier, Moment, Text, View
@@ -28,6 +28,11 @@ class NewMember(Body):
     user_id = Identifier()
     email = Text(254)
     role = fields.String(required=True, validate=_ROLE)
+
+    @validates("user_id")
+    def _as_tokens_say_it(self, value: str, **_: object) -> None:
+        if value != value.strip():
+            raise ValidationError("Must not begin or end with white space: no token would ever name this user.")
 
     @validates_schema
     def _one(self, data: dict[str, str], **_: object) -> None:

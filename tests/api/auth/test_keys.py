@@ -97,7 +97,7 @@ def test_after_a_rotation_both_tokens_work_until_the_grace_is_over(town: Town) -
 
 def test_a_rotation_without_grace_ends_the_old_token_at_once(town: Town) -> None:
     key = made(town)
-    data(town.admin.post(f"{PATH}/{key['id']}/rotate", {"grace_seconds": 0}))
+    assert "previous_until" not in data(town.admin.post(f"{PATH}/{key['id']}/rotate", {"grace_seconds": 0}))
     assert refusal(holder(town, key).get("/api/v1/auth/verify")) == (401, "TOKEN_INVALID")
 
 
@@ -110,7 +110,8 @@ def test_a_second_rotation_leaves_only_the_last_two(town: Town) -> None:
 def test_a_revoked_key_is_dead_at_once_with_all_its_tokens(town: Town) -> None:
     key = made(town)
     rotated = data(town.admin.post(f"{PATH}/{key['id']}/rotate"))
-    assert data(town.admin.call(f"DELETE {PATH}/{key['id']}"))["revoked_at"]
+    revoked = data(town.admin.call(f"DELETE {PATH}/{key['id']}"))
+    assert revoked["revoked_at"] and "previous_until" not in revoked
     for each in (key, rotated):
         assert refusal(holder(town, each).get("/api/v1/auth/verify")) == (401, "TOKEN_INVALID")
     assert refusal(town.admin.post(f"{PATH}/{key['id']}/rotate")) == (409, "KEY_REVOKED")

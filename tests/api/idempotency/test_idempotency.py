@@ -19,6 +19,7 @@ from webapp.fields import Body
 from webapp.idempotency import service
 from webapp.idempotency.jobs import forget
 from webapp.operation import Call, operation
+from webapp.redaction import Secret
 from webapp.settings import Settings
 
 KEY = {"Idempotency-Key": "a-key-of-the-callers-own"}
@@ -97,6 +98,17 @@ def test_nothing_of_the_answer_is_readable_at_rest(town: Town) -> None:
         [row] = session.execute(text("SELECT * FROM idempotency_keys")).mappings()
     assert all(b"canary" not in bytes(value) for value in row.values() if isinstance(value, memoryview | bytes))
     assert KEY["Idempotency-Key"] not in str(dict(row))
+
+
+def test_after_the_servers_secret_was_changed_the_answer_is_not_readable_and_nothing_is_done_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data(town.member.post("/things", {"name": "a"}, headers=KEY), 201)
+    key = service._key
+    monkeypatch.setattr(service, "_key", lambda attempt, _pepper: key(attempt, Secret("another secret" * 4)))
+    answer = town.member.post("/things", {"name": "a"}, headers=KEY)
+    assert refusal(answer) == (409, "IDEMPOTENCY_KEY_REUSED") and "secret was changed" in answer.text
+    assert made(town) == 1
 
 
 def test_after_a_day_a_key_is_new(town: Town, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,8 @@ def test_nobody_is_a_member_twice(town: Town) -> None:
         {"user_id": "a", "role": "owner"},
         {"email": "nonsense", "role": "member"},
         {"user_id": "a"},
+        {"user_id": " a", "role": "member"},
+        {"user_id": "a\n", "role": "member"},
     ],
 )
 def test_bodies_that_are_not_as_they_should_be(town: Town, body: dict[str, Any]) -> None:
