@@ -67,7 +67,8 @@ def _section(tag: Json, rows: list[str]) -> str:
 def _row(call: str, op: Json, schemas: Json) -> str:
     *_, who = op["description"].split("\n\n")
     stop = "" if op["summary"].endswith("?") else "."
-    what = f"{op['summary']}{stop} {who if who.startswith('For ') else ''}".strip()
+    summary = op["summary"].replace("*", r"\*")
+    what = f"{summary}{stop} {who if who.startswith('For ') else ''}".strip()
     codes = _codes(op)
     statuses = sorted(status for status in op["responses"] if int(status) < 400)
     cells = [f"`{call}`", what, _takes(op, schemas), ", ".join(statuses), ", ".join(codes)]

@@ -104,7 +104,7 @@ def change_license(call: Call, license_id: str) -> License:
     return service.change_license(call.session, call.caller, license_id, call.body)
 
 
-@operation(licensing, "POST /entitlements", summary="Entitle a user to a module, or to all (`*`)", tag="entitlements",
+@operation(licensing, "POST /entitlements", summary="Entitle a user to a module, or to all (*)", tag="entitlements",
            allow=admins("ops:write"), body=s.NewEntitlement, answer=s.EntitlementView, status=201,
            creates=True)  # fmt: skip
 def entitle(call: Call) -> Entitlement:

@@ -15,6 +15,7 @@ FORMATS = {
 MILLISECONDS = 1795204800000
 # What a name makes a reader expect, where the schema leaves it open.
 NAMED = {"user_id": "ada", "vm_uuid": "vm-7f9c24e8", "module": "billing", "email": "ada@example.com", "uid": "ada",
+         "platform": "windows", "channel": "stable", "version": "1.4.0",
          "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}  # fmt: skip
 
 

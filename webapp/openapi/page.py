@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from flask import render_template_string
+from flask import current_app
+from markupsafe import Markup, escape
 
 Json = dict[str, Any]
 
@@ -31,7 +33,7 @@ td, th { border-top: 1px solid #8886; padding: .25rem .5rem .25rem 0; text-align
 </head>
 <body>
 <h1>{{ info.title }} API {{ info.version }}</h1>
-<p>{{ info.description }}</p>
+<p>{{ info.description | words }}</p>
 <p>For programs: <a href="/api/v1/openapi.json">openapi.json</a> (OpenAPI {{ openapi }}).</p>
 <nav aria-label="Sections"><ul>
 {% for tag in tags %}<li><a href="#{{ tag.name }}">{{ tag.name.replace("_", " ") }}</a></li>
@@ -39,21 +41,29 @@ td, th { border-top: 1px solid #8886; padding: .25rem .5rem .25rem 0; text-align
 {% for tag in tags %}
 <section>
 <h2 id="{{ tag.name }}">{{ tag.name.replace("_", " ") }}</h2>
-<p>{{ tag.description }}</p>
+<p>{{ tag.description | words }}</p>
 {% for op in operations if op.tag == tag.name %}
 <details id="{{ op.id }}">
 <summary><code><span class="method">{{ op.method }}</span>{{ op.path }}</code> {{ op.summary }}</summary>
-<p>{{ op.description }}</p>
+<p>{{ op.description | words }}</p>
 {% if op.parameters %}
 <table>
 <tr><th scope="col">parameter</th><th scope="col">in</th><th scope="col">what</th></tr>
 {% for part in op.parameters %}<tr>
 <td><code>{{ part.name }}</code>{{ " (required)" if part.required }}</td><td>{{ part.in }}</td>
-<td>{{ part.description }} <code>{{ part.schema | tojson }}</code></td>
+<td>{{ part.description | words }} <code>{{ part.schema | tojson }}</code></td>
 </tr>
 {% endfor %}</table>
 {% endif %}
-{% if op.body %}<h3>Body</h3><pre>{{ op.body }}</pre>{% endif %}
+{% if op.body %}<h3>Body</h3>
+<table>
+<tr><th scope="col">field</th><th scope="col">what</th></tr>
+{% for name, schema in op.fields.items() %}<tr>
+<td><code>{{ name }}</code>{{ " (required)" if name in op.required }}</td>
+<td>{{ schema.description | words }} <code>{{ schema | bare | tojson }}</code></td>
+</tr>
+{% endfor %}</table>
+<pre>{{ op.body }}</pre>{% endif %}
 <h3>Answers</h3>
 {% for answer in op.answers %}
 <p><strong>{{ answer.status }}</strong> {{ answer.words }}</p>
@@ -70,12 +80,28 @@ td, th { border-top: 1px solid #8886; padding: .25rem .5rem .25rem 0; text-align
 
 def page(made: Json) -> str:
     """The page of a whole OpenAPI document, as `document` makes it. Needs an application's context."""
-    operations = [_operation(path, method, op) for path, item in made["paths"].items() for method, op in item.items()]
-    return render_template_string(PAGE, **made, operations=operations)
+    schemas = made["components"].get("schemas", {})
+    operations = [
+        _operation(path, method, op, schemas) for path, item in made["paths"].items() for method, op in item.items()
+    ]
+    with_filters = current_app.jinja_env.overlay()
+    with_filters.filters |= {"words": _words, "bare": _bare}
+    return with_filters.from_string(PAGE).render(**made, operations=operations)
 
 
-def _operation(path: str, method: str, op: Json) -> Json:
+def _words(text: str | None) -> Markup:
+    """What stands between backticks, as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text or ""))))  # noqa: S704 - escaped just there
+
+
+def _bare(schema: Json) -> Json:
+    """What is left to say of a field beside its description and its example."""
+    return {name: value for name, value in schema.items() if name not in {"description", "example"}}
+
+
+def _operation(path: str, method: str, op: Json, schemas: Json) -> Json:
     body = op.get("requestBody", {}).get("content", {}).get("application/json", {})
+    schema = _resolved(body.get("schema", {}), schemas)
     return {
         "id": op["operationId"],
         "method": method.upper(),
@@ -85,8 +111,16 @@ def _operation(path: str, method: str, op: Json) -> Json:
         "description": op.get("description", ""),
         "parameters": op["parameters"],
         "body": _shown(body),
+        "fields": schema.get("properties", {}),
+        "required": schema.get("required", []),
         "answers": [_answer(status, answer) for status, answer in sorted(op["responses"].items())],
     }
+
+
+def _resolved(schema: Json, schemas: Json) -> Json:
+    while "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    return schema
 
 
 def _answer(status: str, answer: Json) -> Json:

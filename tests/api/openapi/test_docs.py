@@ -20,6 +20,14 @@ def test_every_operation_is_on_the_page_with_its_codes(client: FlaskClient) -> N
                 assert answer["description"] in text
 
 
+def test_every_field_of_a_body_is_on_the_page_and_words_between_backticks_are_code(client: FlaskClient) -> None:
+    text = client.get("/api/v1/docs").text
+    login = text[text.index("/auth/login</code>") :].partition("</details>")[0]
+    assert "<td><code>email</code> (required)</td>" in login and "<td><code>totp</code></td>" in login
+    assert "<code>tenant_id</code> chooses between tenants" in login
+    assert "`" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)
+
+
 def test_it_loads_nothing_and_runs_nothing(client: FlaskClient) -> None:
     page = client.get("/api/v1/docs")
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
