@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 
-from tests.api.auth.provider import CLIENT_ID, CLIENT_SECRET, Provider
+from tests.api.auth.provider import Provider
 from tests.api.auth.signing_in import Make
 from tests.api.auth.test_login import resident
 from tests.api.people import Town
@@ -29,12 +29,7 @@ def make(environment: dict[str, str], settings: Settings, provider: Provider) ->
     made: list[Flask] = []
 
     def one(**changes: str) -> Flask:
-        known = {
-            "GITHUB_CLIENT_ID": CLIENT_ID, "GITHUB_CLIENT_SECRET": CLIENT_SECRET, "OAUTH_GITHUB_URL": provider.url,
-            "OAUTH_GITHUB_API_URL": f"{provider.url}/api", "GOOGLE_CLIENT_ID": CLIENT_ID,
-            "GOOGLE_CLIENT_SECRET": CLIENT_SECRET, "OAUTH_GOOGLE_ISSUER": provider.url,
-        }  # fmt: skip
-        made.append(create_app(Settings.parse(environment | known | changes)))
+        made.append(create_app(Settings.parse(environment | provider.variables | changes)))
         return made[-1]
 
     yield one

@@ -91,6 +91,15 @@ class Provider:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What an installation is told that knows it, as GitHub and as Google."""
+        return {
+            "GITHUB_CLIENT_ID": CLIENT_ID, "GITHUB_CLIENT_SECRET": CLIENT_SECRET, "OAUTH_GITHUB_URL": self.url,
+            "OAUTH_GITHUB_API_URL": f"{self.url}/api", "GOOGLE_CLIENT_ID": CLIENT_ID,
+            "GOOGLE_CLIENT_SECRET": CLIENT_SECRET, "OAUTH_GOOGLE_ISSUER": self.url,
+        }  # fmt: skip
+
     def __enter__(self) -> Self:
         return self.up()
 

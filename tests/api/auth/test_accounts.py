@@ -2,61 +2,34 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Iterator
-from email.message import EmailMessage
-from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Message
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from tests.api.auth.post import Post
 from tests.api.auth.test_login import AUTH, PASSWORD, holder, login, resident
 from tests.api.people import Town, data, its, refusal
 from webapp import create_app
 from webapp.auth import jobs
 from webapp.jobs import rounds
-from webapp.local.ports import free_port
 from webapp.settings import Settings
 
 NEW = "another horse battery"
 
 
-class Post(Message):
-    """A mail server, and the letters it was given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.letters: list[EmailMessage] = []
-
-    def handle_message(self, message: Any) -> None:
-        self.letters.append(message)
-
-    def token(self) -> str:
-        """The last letter's."""
-        body = self.letters[-1].get_payload()
-        found = re.search(r"token[=:] ?(\S+)", str(body))
-        assert found, body
-        return found[1]
-
-
 @pytest.fixture
 def post(environment: dict[str, str], settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
-    caught = Post()
-    server = Controller(caught, hostname="127.0.0.1", port=free_port())
-    server.start()
-    mail = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server.port), "SMTP_TLS": "none", "REGISTRATION_ENABLED": "true"}
-    for name, value in (environment | mail).items():
-        monkeypatch.setenv(name, value)
-    rounds.database.cache_clear()
-    yield caught
-    rounds.database().engine.dispose()
-    rounds.database.cache_clear()
-    server.stop()
+    with Post() as caught:
+        for name, value in (environment | caught.variables).items():
+            monkeypatch.setenv(name, value)
+        rounds.database.cache_clear()
+        yield caught
+        rounds.database().engine.dispose()
+        rounds.database.cache_clear()
 
 
 @pytest.fixture

@@ -26,8 +26,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "path": ("log:api", "log:sockets"),
     "user_agent": ("table:auth_sessions.user_agent",),
     # people
-    "email": ("table:auth_users.email", "table:auth_sessions.email", "table:tenant_memberships.email"),
-    "user_id": ("table:licensing_vms.user_id", "table:licensing_entitlements.user_id", "table:audit_events.subject"),
+    "email": (
+        "table:auth_users.email", "table:auth_sessions.email", "table:tenant_memberships.email",
+        "table:procrastinate_jobs.args",  # until the letter is sent
+    ),
+    # an id, which stands in paths
+    "user_id": (
+        "log:api", "table:licensing_vms.user_id", "table:licensing_entitlements.user_id", "table:audit_events.subject",
+        "table:tenant_memberships.user_id",
+    ),
     # machines, leases, artifacts
     "vm_uuid": ("table:licensing_vms.vm_uuid", "table:audit_events.details"),
     "vm_name": ("table:licensing_vms.vm_name",),
