@@ -75,7 +75,7 @@ def _locked(session: Session, tenant: UUID, user_id: str, *, leaves: bool) -> Me
     # All admins are locked, in one order: of two admins who remove each other at once, the second one waits and sees.
     admins = select(Membership).where(Membership.tenant_id == tenant, Membership.role == "admin")
     ids = [row.user_id for row in session.scalars(admins.order_by(Membership.user_id).with_for_update())]
-    member = session.get(Membership, (tenant, user_id), populate_existing=True)
+    member = session.get(Membership, (tenant, user_id), populate_existing=True, with_for_update=True)
     if member is None:
         raise MemberNotFound
     if leaves and ids == [user_id]:
