@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from webapp import access
 from webapp.auth import service as auth
-from webapp.bodies import json_body
+from webapp.bodies import json_body, loader_of
 from webapp.caller import Allow, Caller, Forbidden
 from webapp.collaborators import collaborators
 from webapp.errors import InvalidJson, MissingBearerToken, MoorageError, ServiceUnavailable, TokenInvalid
@@ -232,7 +232,7 @@ def admit(allow: Allow, credential: auth.Credential, row: Any) -> Caller:
 
 def _run(op: Operation, route: Callable[..., Any], call: Call, values: dict[str, Any], raw: bytes) -> Response:
     if op.query:
-        call.query = op.query().load(access.plain_query())
+        call.query = loader_of(op.query).load(access.plain_query())
     if op.body:
         call.body = json_body(op.body, raw)
     made = route(call, **values)
