@@ -32,11 +32,13 @@ test-fast: ## House rules, unit and API tests only; no root, no engine
 
 chaos: ## Commands while server processes and agents are killed at random, in full size: 200 agents, 10,000 commands
 	@.ci/venv full
-	@python -m pytest -q -s tests/api/commands/test_chaos.py --chaos=full
+	@mkdir -p .moorage && echo "What the application logs goes to .moorage/chaos.log."
+	@python -m pytest -q -s tests/api/commands/test_chaos.py --chaos=full 2>.moorage/chaos.log
 
 fuzz: ## Odd requests and frames in full size, 50,000 each: nothing fails, hangs or is undocumented; [SEED=…]
 	@.ci/venv full
-	@python -m pytest -q -s --show-capture=no tests/api/fuzz --fuzz=full $(if $(SEED),--fuzz-seed=$(SEED))
+	@mkdir -p .moorage && echo "What the application logs goes to .moorage/fuzz.log."
+	@python -m pytest -q -s --show-capture=no tests/api/fuzz --fuzz=full $(if $(SEED),--fuzz-seed=$(SEED)) 2>.moorage/fuzz.log
 
 check-migrations: ## Migrations up, down and up again on a real PostgreSQL: [POSTGRES_URL=… of a server to throw away]
 	@.ci/venv full
