@@ -145,6 +145,10 @@ def test_nothing_twice_nothing_lost_all_ends(
             ThreadPoolExecutor(8) as pool,
         ):
             made = list(pool.map(make, dice.choices(agents, k=size.commands)))
+            # A quick machine is through before enough were killed to prove anything.
+            while servers.kills < 3 or fleet.kills < size.agents / 4:
+                assert time.monotonic() - began < size.longest, "nobody kills"
+                made.append(make(dice.choice(agents)))
             print(f"{time.monotonic() - began:.1f} s until all were made, {left(database, town)} have not ended")
             while left(database, town):
                 assert time.monotonic() - began < size.longest, f"{left(database, town)} commands came to no end"
@@ -154,8 +158,7 @@ def test_nothing_twice_nothing_lost_all_ends(
         servers.end()
     print(f"{time.monotonic() - began:.1f} s, {servers.kills} server and {fleet.kills} agent kills")
 
-    assert servers.kills >= 3 and fleet.kills >= size.agents / 4
-    assert len(set(made)) == size.commands
+    assert len(set(made)) == len(made) >= size.commands
     with database.transaction(town.tenant) as session:
         rows = session.execute(text("SELECT id::text, status, result, error_message FROM commands")).all()
     assert {row.id for row in rows} == set(made), "none is lost, none was made twice"
@@ -169,4 +172,4 @@ def test_nothing_twice_nothing_lost_all_ends(
             assert "never acknowledged" not in row.error_message or not fleet.effects[row.id]
     ends = {status: sum(row.status == status for row in rows) for status in ENDS}
     print(ends)
-    assert ends["succeeded"] > 0.9 * size.commands
+    assert ends["succeeded"] > 0.9 * len(made)
