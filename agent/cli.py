@@ -27,12 +27,28 @@ class CommandFailed(click.ClickException):
         click.echo(f"{self.failure.code}: {self.message}", file=file or sys.stderr)
 
 
+class Misused(click.UsageError):
+    """Printed as click does, but with a code; the process ends with 2."""
+
+    def __init__(self, error: click.UsageError) -> None:
+        super().__init__(redact_text(error.format_message()), error.ctx)
+
+    def show(self, file: Any = None) -> None:
+        if self.ctx is not None:
+            click.echo(f"{self.ctx.get_usage()}\nTry '{self.ctx.command_path} -h' for help.\n", file=file or sys.stderr)
+        click.echo(f"USAGE_ERROR: {self.message}", file=file or sys.stderr)
+
+
 class Commands(click.Group):
     """What a command raises becomes one line on stderr, and never a stack trace for a known failure."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise Misused(error) from error
         except Failure as failure:
             raise CommandFailed(failure) from failure
 

@@ -25,6 +25,18 @@ class CommandFailed(click.ClickException):
         click.echo(f"{self.code}: {self.message}", file=file or sys.stderr)
 
 
+class Misused(click.UsageError):
+    """Printed as click does, but with a code; the process ends with 2."""
+
+    def __init__(self, error: click.UsageError) -> None:
+        super().__init__(redact_text(error.format_message()), error.ctx)
+
+    def show(self, file: Any = None) -> None:
+        if self.ctx is not None:
+            click.echo(f"{self.ctx.get_usage()}\nTry '{self.ctx.command_path} -h' for help.\n", file=file or sys.stderr)
+        click.echo(f"USAGE_ERROR: {self.message}", file=file or sys.stderr)
+
+
 class Rooms(click.Group):
     """Each command's name and the module that has it; a module is imported when its command is used or explained."""
 
@@ -49,6 +61,14 @@ class Rooms(click.Group):
         "user": "webapp.auth.commands",
     }
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise Misused(error) from error
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self.ROOMS)
 
@@ -62,6 +82,10 @@ class Rooms(click.Group):
         """Runs the command; what it raises becomes one line on stderr, and never a stack trace for a known failure."""
         try:
             return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise Misused(error) from error
         except Failure as failure:
             raise CommandFailed(failure.code, str(failure)) from failure
         except Exception as error:

@@ -77,6 +77,23 @@ def test_a_tenant_needs_a_name(run: CliRunner, name: str) -> None:
     assert result.stderr.startswith("VALIDATION_ERROR: ")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["token", "issue", "--tenant", "x", "--user", "a", "--role", "root"], "'--tenant'"),
+        (["tenant", "create"], "Missing argument 'NAME'"),
+        (["license", "grant", "--tenant", "7f9c24e8-3b12-4fef-91e0-5d6a8c0b4e21", "--type", "subscription"], "--until"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["--nonsense"], "No such option"),
+        (["secret", "seal", "--label", "x"], "--public-key"),
+    ],
+)
+def test_a_command_that_is_typed_wrong_says_so_with_a_code(run: CliRunner, words: list[str], said: str) -> None:
+    result = invoke(run, *words)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith("Usage: ") and said in result.stderr.rpartition("USAGE_ERROR: ")[2]
+
+
 def test_a_bad_setting_is_one_line_with_its_name(run: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S3_ENDPOINT", "s3.example.test")
     result = invoke(run, "setup")
