@@ -72,8 +72,10 @@ def refuse_nul(values: Mapping[str, Any]) -> None:
 def plain_query() -> dict[str, str]:
     """The query's parameters, each once. Raises InvalidRequest for one that holds U+0000."""
     given = request.args.to_dict()
-    if any("\0" in text for pair in given.items() for text in pair):
-        raise InvalidRequest("A parameter has the character U+0000, which cannot be searched for.")
+    for name, value in given.items():
+        if "\0" in name or "\0" in value:
+            said = "Has the character U+0000, which cannot be searched for."
+            raise InvalidRequest(details={name.replace("\0", "\ufffd"): [said]})
     return given
 
 
@@ -83,12 +85,13 @@ def _begin() -> None:
     if given is None and request.url_rule is not None and request.url_rule.websocket:
         given = request.args.get("request_id")  # a browser cannot set a handshake's headers
     g.request_id = sane_id(given) or str(uuid4())
+    g.correlation_id = sane_id(request.headers.get("X-Correlation-ID"))
     g.request_id_token = logs.request_id.set(g.request_id)
 
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
-    correlation = sane_id(request.headers.get("X-Correlation-ID"))
+    correlation = g.correlation_id
     if correlation:
         response.headers["X-Correlation-ID"] = correlation
     response.headers.setdefault("X-Content-Type-Options", "nosniff")

@@ -8,11 +8,32 @@ from typing import Any
 import orjson
 from flask import request
 from marshmallow import Schema
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from webapp.errors import InvalidJson, InvalidRequest
+from webapp.fields import Body
 
 # Deeper than any record that people make; far below what Python's own recursion takes.
 DEEPEST = 64
+
+
+class Nothing(Body):
+    """Of an operation that takes no body: `{}` is as good as none."""
+
+
+def received() -> bytes:
+    """The request's body as it came. Raises InvalidJson, werkzeug's RequestEntityTooLarge."""
+    try:
+        raw = request.get_data(cache=True)
+    except HTTPException:
+        raise
+    except Exception as error:  # the server's own, of whatever kind: nothing of ours runs in there
+        raise InvalidJson("The body did not come as HTTP says: its chunks are broken.") from error
+    limit = request.max_content_length
+    # Of chunks nobody says how many they are: werkzeug ends at the limit, as if that were all.
+    if request.content_length is None and limit is not None and len(raw) >= limit:
+        raise RequestEntityTooLarge
+    return raw
 
 
 @cache
@@ -45,14 +66,17 @@ def refuse_unstorable(parsed: Any, raw: bytes) -> None:
     # A look at the bytes spares ordinary bodies the walk.
     if b"\\u0000" not in raw and raw.count(b"{") + raw.count(b"[") <= DEEPEST:
         return
-    waiting: list[tuple[Any, int]] = [(parsed, 1)]
+    waiting: list[tuple[Any, tuple[str, ...]]] = [(parsed, ())]
     while waiting:
-        item, depth = waiting.pop()
-        if depth > DEEPEST:
-            raise InvalidRequest(f"The body is nested deeper than {DEEPEST} levels.")
+        item, path = waiting.pop()
+        if len(path) >= DEEPEST:
+            said = f"Nested deeper than {DEEPEST} levels."
+            raise InvalidRequest("The body is nested too deep.", details={path[0]: [said]})
         if isinstance(item, dict):
-            waiting += [(part, depth + 1) for pair in item.items() for part in pair]
+            waiting += [(part, (*path, name)) for name, value in item.items() for part in (name, value)]
         elif isinstance(item, list):
-            waiting += [(part, depth + 1) for part in item]
+            waiting += [(part, (*path, str(number))) for number, part in enumerate(item)]
         elif isinstance(item, str) and "\0" in item:
-            raise InvalidRequest("The body has a text with the character U+0000, which cannot be stored.")
+            named = ".".join(path).replace("\0", "\ufffd") or "body"
+            said = "Has the character U+0000, which cannot be stored."
+            raise InvalidRequest("The body has a text that cannot be stored.", details={named: [said]})

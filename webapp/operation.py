@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from webapp import access
 from webapp.auth import service as auth
-from webapp.bodies import json_body, loader_of
+from webapp.bodies import Nothing, json_body, loader_of, received
 from webapp.caller import Allow, Caller, Forbidden
 from webapp.collaborators import collaborators
 from webapp.errors import InvalidJson, MissingBearerToken, MoorageError, ServiceUnavailable, TokenInvalid
@@ -142,7 +142,7 @@ def _guarded(op: Operation, route: Callable[..., Any], values: dict[str, Any]) -
 def _walk(op: Operation, route: Callable[..., Any], values: dict[str, Any]) -> Response:
     credential = None if op.allow.public else presented()
     _spend(op, credential)
-    raw = request.get_data(cache=True) if op.body else b""
+    raw = b"" if op.method == "GET" else received()
     call = Call(credential=credential)
     access.refuse_nul(values)
     if op.transacted:
@@ -233,8 +233,8 @@ def admit(allow: Allow, credential: auth.Credential, row: Any) -> Caller:
 def _run(op: Operation, route: Callable[..., Any], call: Call, values: dict[str, Any], raw: bytes) -> Response:
     if op.query:
         call.query = loader_of(op.query).load(access.plain_query())
-    if op.body:
-        call.body = json_body(op.body, raw)
+    if op.body or raw:
+        call.body = json_body(op.body or Nothing, raw)
     made = route(call, **values)
     return made if isinstance(made, Response) else _answered(op, made)
 
@@ -259,16 +259,9 @@ def _answer_once(
     op: Operation, call: Call, session: Session, raw: bytes, run: Callable[[], Response]
 ) -> Response:
     """Run it, unless the caller's Idempotency-Key has had its answer."""
-    key = request.headers.get("Idempotency-Key") if op.creates else None
-    if key is None:
+    attempt = attempt_of(call, raw) if op.creates else None
+    if attempt is None:
         return run()
-    if not 1 <= len(key) <= LONGEST_KEY or not key.isprintable():
-        raise KeyMalformed
-    tenant = call.credential.tenant if call.credential else idempotency.NOBODY
-    who = str(call.credential.id or call.credential.subject) if call.credential else access.client_address()
-    attempt = idempotency.Attempt(
-        tenant, who, Secret(key), idempotency.request_digest(request.method, request.path, raw)
-    )
     pepper = collaborators().settings.session_secret
     known = idempotency.begin(session, attempt, pepper)
     if known is not None:
@@ -280,9 +273,21 @@ def _answer_once(
     return answer
 
 
+def attempt_of(call: Call, raw: bytes) -> idempotency.Attempt | None:
+    """The request as its Idempotency-Key names it; None where it has none. Raises KeyMalformed."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= LONGEST_KEY or not key.isprintable():
+        raise KeyMalformed
+    tenant = call.credential.tenant if call.credential else idempotency.NOBODY
+    who = str(call.credential.id or call.credential.subject) if call.credential else access.client_address()
+    return idempotency.Attempt(tenant, who, Secret(key), idempotency.request_digest(request.method, request.path, raw))
+
+
 class KeyMalformed(MoorageError):
     status, code = 400, "VALIDATION_ERROR"
     message = f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters."
 
 
-__all__ = ["Call", "Operation", "RateLimited", "admit", "json_response", "operation", "presented"]
+__all__ = ["Call", "Operation", "RateLimited", "admit", "attempt_of", "json_response", "operation", "presented"]

@@ -7,12 +7,14 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.api.people import Town, data, refusal
 from webapp.logs import JsonLines
 from webapp.settings import Settings
 
@@ -45,6 +47,50 @@ TOKENS = ["ma_" + "a" * 43 + ".b", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "7K2M-9QRT-4
 def test_any_other_gets_a_new_one(client: FlaskClient, given: str) -> None:
     answer = client.get(LIVE, headers={"X-Request-ID": given})
     assert UUID(answer.headers["X-Request-ID"]).version == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (b"{nope", (400, "INVALID_JSON")),
+        (b"[1]", (400, "VALIDATION_ERROR")),
+        (b'{"further": 1}', (400, "VALIDATION_ERROR")),
+    ],
+)
+def test_an_operation_without_a_body_takes_none(town: Town, given: bytes, expected: tuple[int, str]) -> None:
+    def said(body: bytes) -> Any:
+        person = town.person("member", f"member-{uuid4().hex[:6]}")
+        headers = {**person.headers, "Content-Type": "application/json"}
+        return person.client.post("/api/v1/auth/logout-all", data=body, headers=headers)
+
+    assert refusal(said(given)) == expected
+    assert data(said(b"")) == data(said(b"{}")) == {"ended": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"name": "a\0b"}, "name"),
+        ({"name": "a", "deep": [{"b": "\0"}]}, "deep.0.b"),
+        ({"a\0": 1}, "a\ufffd"),
+    ],
+)
+def test_what_cannot_be_stored_is_named(town: Town, body: dict[str, Any], field: str) -> None:
+    answer = town.admin.post("/api/v1/projects", body)
+    assert refusal(answer) == (400, "VALIDATION_ERROR") and list(answer.json["error"]["details"]) == [field]
+
+
+def test_what_is_nested_too_deep_is_named(town: Town) -> None:
+    deep: Any = 1
+    for _ in range(80):
+        deep = [deep]
+    answer = town.admin.post("/api/v1/projects", {"name": "a", "description": deep})
+    assert refusal(answer) == (400, "VALIDATION_ERROR") and list(answer.json["error"]["details"]) == ["description"]
+
+
+def test_a_parameter_that_cannot_be_searched_for_is_named(town: Town) -> None:
+    answer = town.admin.get("/api/v1/projects?q=%00")
+    assert refusal(answer) == (400, "VALIDATION_ERROR") and list(answer.json["error"]["details"]) == ["q"]
 
 
 def test_a_correlation_id_is_echoed_and_never_invented(client: FlaskClient) -> None:

@@ -15,6 +15,7 @@ from webapp.caller import PUBLIC, anyone
 from webapp.collaborators import collaborators
 from webapp.errors import TokenInvalid
 from webapp.limits import RateLimited
+from webapp.listing import Page
 from webapp.operation import Call, operation
 
 logins = Blueprint("logins", __name__, url_prefix="/api/v1/auth")
@@ -74,9 +75,9 @@ def logout_all(call: Call) -> dict[str, Any]:
 
 
 @operation(logins, "GET /sessions", summary="Your sessions in this tenant", tag="auth", allow=USERS,
-           answer=[s.SessionView])  # fmt: skip
-def list_sessions(call: Call) -> list[AuthSession]:
-    return sessions.mine(call.session, call.caller)
+           query=s.SESSIONS, answer=[s.SessionView])  # fmt: skip
+def list_sessions(call: Call) -> Page:
+    return sessions.mine(call.session, call.caller, call.query)
 
 
 @operation(logins, "DELETE /sessions/<session_id>", summary="End a session", tag="auth", allow=USERS,

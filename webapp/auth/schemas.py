@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from webapp.fields import Body, Identifier, Moment, Text, View
+from webapp.listing import page_query
 
 
 class VerifyView(View):
@@ -59,6 +60,9 @@ class SessionView(View):
     last_used_at = Moment()
     expires_at = Moment()
     revoked_at = Moment()
+
+
+SESSIONS = page_query("created_at", "last_used_at", "expires_at")
 
 
 class SignInBegin(Schema):

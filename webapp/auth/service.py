@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row
+from sqlalchemy import Row, func, update
 from sqlalchemy.orm import Session
 
 from webapp.audit import service as audit
@@ -90,6 +90,12 @@ def find_user(session: Session, email: str) -> tuple[str, str]:
     if found is None or found.verified_at is None:
         raise UserNotFound
     return found.id, found.email
+
+
+def end_sessions(session: Session, user_id: str) -> None:
+    """Every session of a user in the session's tenant ends, also those that the command line has issued."""
+    alive = (AuthSession.user_id == user_id, AuthSession.revoked_at.is_(None))
+    session.execute(update(AuthSession).where(*alive).values(revoked_at=func.now()))
 
 
 @dataclass(frozen=True)

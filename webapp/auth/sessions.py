@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, select, update
@@ -21,6 +23,7 @@ from webapp.db import claim_also
 from webapp.errors import TokenInvalid
 from webapp.fields import uuid_of
 from webapp.finding import by_id
+from webapp.listing import Page, page_of
 from webapp.redaction import Secret
 from webapp.tenants import service as tenants
 
@@ -143,11 +146,13 @@ def tenant_of(token: str) -> UUID:
     return holder_of(token, PREFIX)[0]
 
 
-def mine(session: Session, caller: Caller) -> list[AuthSession]:
-    """The caller's sessions in this tenant that are in force, the newest first."""
+def mine(session: Session, caller: Caller, asked: Mapping[str, Any]) -> Page:
+    """The caller's sessions in this tenant that are in force. `asked` is a loaded query of SESSIONS."""
     alive = (AuthSession.user_id == caller.user_id, AuthSession.revoked_at.is_(None))
     query = select(AuthSession).where(*alive, AuthSession.expires_at > func.now())
-    return list(session.scalars(query.order_by(AuthSession.created_at.desc())))
+    sortable = {name: getattr(AuthSession, name) for name in ("created_at", "last_used_at", "expires_at")}
+    searched = (AuthSession.address, AuthSession.user_agent)
+    return page_of(session, query, asked, sortable=sortable, searched=searched, tie=AuthSession.id)
 
 
 def revoke(session: Session, caller: Caller, session_id: str) -> AuthSession:

@@ -74,7 +74,7 @@ def errors_of(op: Operation) -> list[type[MoorageError]]:
 def codes_of(op: Operation) -> dict[int, dict[str, str]]:
     """The codes of each status that is no success, each with its words."""
     told = [(error.status, error.code, error.message) for error in errors_of(op)]
-    told += [(413, *HttpError.CODES[413])] if op.body else []
+    told += [(413, *HttpError.CODES[413])] if op.method != "GET" else []
     # A part of the path with U+0000 in it names nothing.
     told += [(404, *HttpError.CODES[404])] if "<" in op.path else []
     return by_status(told)
@@ -100,10 +100,10 @@ def _of_the_walk(op: Operation) -> Iterable[type[MoorageError]]:
         yield from (MissingBearerToken, TokenInvalid)
     if refuses_someone(op.allow):
         yield Forbidden
-    if op.body:
+    if op.method != "GET":
         yield from (InvalidJson, InvalidRequest)
-        if _holds_anything(op.body):
-            yield PlaintextSecretRefused
+    if op.body and _holds_anything(op.body):
+        yield PlaintextSecretRefused
     if op.query or op.creates:
         yield InvalidRequest
     if op.creates:

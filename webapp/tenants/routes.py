@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint
 
 from webapp.audit.service import Actor
-from webapp.auth.service import UserNotFound, find_user
+from webapp.auth.service import UserNotFound, end_sessions, find_user
 from webapp.caller import admins, anyone, managers
 from webapp.fields import Gone
 from webapp.listing import Page
@@ -62,4 +62,6 @@ def change(call: Call, user_id: str) -> Membership:
            allow=admins(), answer=Gone, raises=CHANGES)  # fmt: skip
 def remove(call: Call, user_id: str) -> dict[str, Any]:
     """Their sessions here are worth nothing from then on."""
-    return members.remove(call.session, Actor.of(call.caller), user_id)
+    gone = members.remove(call.session, Actor.of(call.caller), user_id)
+    end_sessions(call.session, user_id)
+    return gone

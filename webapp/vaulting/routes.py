@@ -41,7 +41,7 @@ def meta(call: Call, secret_id: str) -> StoredSecret:
 
 
 @operation(vaulting, "POST /secrets/<secret_id>/rotate", summary="Store a secret's next version", tag="secrets",
-           allow=members(SCOPE), body=s.Rotation, answer=s.SecretMeta, raises=OWN)  # fmt: skip
+           allow=members(SCOPE), body=s.Rotation, answer=s.SecretMeta, creates=True, raises=OWN)  # fmt: skip
 def rotate(call: Call, secret_id: str) -> StoredSecret:
     return service.rotate(call.session, call.caller, secret_id, call.body)
 

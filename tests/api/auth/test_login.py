@@ -116,6 +116,16 @@ def test_logging_out_ends_this_session_and_not_the_other(town: Town, client: Fla
     assert refusal(holder(client, other).get(f"{AUTH}/verify")) == (401, "TOKEN_INVALID")
 
 
+def test_sessions_come_in_pages_the_newest_first(town: Town, client: FlaskClient) -> None:
+    email = resident(town)
+    people = [holder(client, data(login(client, email))) for _ in range(3)]
+    answer = people[0].get(f"{AUTH}/sessions?limit=2")
+    assert answer.json is not None and answer.json["meta"] == {"total": 3, "page": 1, "limit": 2}
+    [third] = data(people[0].get(f"{AUTH}/sessions?limit=2&page=2"))
+    assert third["created_at"] <= min(one["created_at"] for one in data(answer))
+    assert refusal(people[0].get(f"{AUTH}/sessions?limit=none")) == (400, "VALIDATION_ERROR")
+
+
 def test_sessions_are_ones_own_and_an_admin_ends_anybodys(town: Town, elsewhere: Town, client: FlaskClient) -> None:
     mine, others = (holder(client, data(login(client, resident(town)))) for _ in range(2))
     [session] = data(mine.get(f"{AUTH}/sessions"))

@@ -42,8 +42,9 @@ def serve(agent: Fleeted, seen: list[Any], status: str = "succeeded", **said: An
 @pytest.mark.parametrize("line", LINES)
 def test_disabled_it_is_not_there_for_anyone(town: Town, app: Flask, line: str) -> None:
     assert refusal(town.admin.call(line)) == (404, "NOT_FOUND")
-    method, path = line.split()
-    assert app.test_client().open(path, method=method).status_code == 404
+    _, path = line.split()
+    for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
+        assert app.test_client().open(path, method=method).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,20 @@ def test_a_call_is_a_command_and_its_answer_the_result(
     answer = town.infra.call(line, {"params": params} if line.startswith("POST") else None)
     thread.join()
     assert data(answer) == {"up": True} and seen == [(kind, params)]
+
+
+def test_an_idempotency_key_stands_for_one_command(legacy: tuple[Town, Fleeted]) -> None:
+    town, agent = legacy
+    seen: list[Any] = []
+    thread = serve(agent, seen, result={"task": "UPID:1"})
+    path, key = "/api/v1/infra/proxmox/clone", {"Idempotency-Key": "clone-it-once"}
+    first = town.infra.post(path, {"params": {"vmid": 1}}, headers=key)
+    again = town.infra.post(path, {"params": {"vmid": 1}}, headers=key)
+    thread.join()
+    assert data(first) == data(again) == {"task": "UPID:1"} and len(seen) == 1
+    assert "Idempotency-Replayed" not in first.headers and again.headers["Idempotency-Replayed"] == "true"
+    other = town.infra.post(path, {"params": {"vmid": 2}}, headers=key)
+    assert refusal(other) == (409, "IDEMPOTENCY_KEY_REUSED")
 
 
 def test_a_failure_is_said(legacy: tuple[Town, Fleeted]) -> None:

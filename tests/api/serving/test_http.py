@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +48,38 @@ def test_a_request_that_runs_is_finished_after_sigterm_and_new_ones_are_refused(
     assert status == 503 and body["data"]["checks"]["object_store"]["status"] == "down"
     assert served.popen.wait(30) == 0
     assert 1 < time.monotonic() - began < 30
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"GET /?q=" + b"a" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "URI_TOO_LONG"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: " + b"a" * 9000 + b"\r\n\r\n", 431, "HEADERS_TOO_LARGE"),
+        (b"nonsense\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+         b"Transfer-Encoding: chunked\r\n\r\nzz\r\nfoo\r\n0\r\n\r\n", 400, "INVALID_JSON"),
+        (b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+         b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}XX0\r\n\r\n", 400, "INVALID_JSON"),
+        (b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+         b"Transfer-Encoding: chunked\r\n\r\n"
+         + b"".join(b"10000\r\n" + b" " * 65536 + b"\r\n" for _ in range(17)) + b"0\r\n\r\n",
+         413, "PAYLOAD_TOO_LARGE"),
+    ],
+    ids=["long line", "long header", "no HTTP", "no chunk", "a chunk without its end", "many chunks"],
+)  # fmt: skip
+def test_what_is_hardly_http_is_refused_as_everything_else(
+    serve: Serve, process: str, sent: bytes, status: int, code: str
+) -> None:
+    served = serve(process)
+    with contextlib.closing(socket.create_connection(("127.0.0.1", served.port), 10)) as connection:
+        connection.sendall(sent)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        body = json.loads(answer.read())
+    assert (answer.status, body["success"], body["error"]["code"]) == (status, False, code)
+    assert answer.headers["X-Request-ID"] and answer.headers["Content-Type"] == "application/json"
+    assert '"status":500' not in served.output.read_text()
 
 
 @KINDS

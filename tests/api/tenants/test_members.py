@@ -66,6 +66,14 @@ def test_who_is_taken_out_has_a_dead_token(town: Town) -> None:
     assert refusal(town.admin.call(f"DELETE {PATH}/{user_id}")) == (404, "MEMBER_NOT_FOUND")
 
 
+def test_who_is_taken_out_loses_what_the_command_line_has_issued_too(town: Town) -> None:
+    add(town, user_id="ada", role="member")
+    issued, other = town.person("viewer", "ada"), town.viewer
+    data(town.admin.call(f"DELETE {PATH}/ada"))
+    assert refusal(issued.get("/api/v1/auth/whoami")) == (401, "TOKEN_INVALID")
+    assert data(other.get("/api/v1/auth/whoami"))
+
+
 def test_the_last_admin_stays(town: Town) -> None:
     add(town, user_id="boss", role="admin")
     last = (409, "LAST_ADMIN")
