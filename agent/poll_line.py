@@ -15,6 +15,7 @@ from agent.pace import Pace
 
 log = logging.getLogger("agent.poll")
 
+BEAT = "/agents/heartbeat"
 HEARTBEAT_SECONDS = 30.0
 LONGEST_POLL_SECONDS = 25.0
 # More than the server waits, so that its null arrives.
@@ -68,7 +69,7 @@ class PollLine:
         self._desk.detach(self)
 
     def _beat(self) -> None:
-        self._call("POST", "/agents/heartbeat", {"agent_id": self._agent_id, "metadata": self._status()})
+        self._call("POST", BEAT, {"agent_id": self._agent_id, "metadata": self._status()})
 
     def _poll(self, seconds: float) -> None:
         query = {"agent_id": self._agent_id, "timeout_ms": int(seconds * 1000)}
@@ -91,6 +92,8 @@ class PollLine:
         except Unreachable as failure:
             raise Lost(str(failure)) from failure
         except Refused as refused:
+            if refused.status == 401 and path != BEAT:
+                self._beat()  # it alone is told whether the agent was revoked
             raise_if_over(refused)
             if refused.status >= 500 or refused.status == 429:
                 raise Lost(str(refused)) from refused

@@ -18,7 +18,8 @@ RETURNS TABLE (owner_user_id text, status text) LANGUAGE sql STABLE AS $$
     SELECT a.owner_user_id, a.status FROM agents a
         WHERE a.id = credential AND a.status IN ('active', 'revoked')
         AND ((a.digest = presented AND a.token_expires_at > now())
-             OR (a.previous_digest = presented AND a.previous_until > now()))
+             OR EXISTS (SELECT FROM agent_former_tokens t
+                        WHERE t.digest = presented AND t.agent_id = a.id AND t.until > now()))
 $$;
 """
 
@@ -44,12 +45,11 @@ def upgrade() -> None:
         sa.Column("key_id", sa.Text),
         sa.Column("digest", sa.LargeBinary),
         _moment("token_expires_at"),
-        sa.Column("previous_digest", sa.LargeBinary),
-        _moment("previous_until"),
         sa.Column("reported_status", sa.Text),
         sa.Column("metadata", postgresql.JSONB),
         _moment("paired_at"),
         _moment("last_seen_at"),
+        _moment("beat_at"),
         _moment("created_at", given=True),
         _moment("revoked_at"),
         sa.Column("revoke_reason", sa.Text),
@@ -59,6 +59,19 @@ def upgrade() -> None:
     )
     op.create_index("ix_agents_tenant_id", "agents", ["tenant_id", "created_at", "id"])
     isolate("agents")
+    op.create_table(
+        "agent_former_tokens",
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("tenant_id", sa.Uuid, nullable=False),
+        sa.Column("agent_id", sa.Uuid, nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["agent_id"], ["agents.id"], ondelete="CASCADE", name=op.f("fk_agent_former_tokens_agent_id_agents")
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_agent_former_tokens")),
+    )
+    op.create_index("ix_agent_former_tokens_agent_id", "agent_former_tokens", ["agent_id"])
+    isolate("agent_former_tokens")
     op.create_table(
         "agent_pairings",
         sa.Column("digest", sa.LargeBinary, nullable=False),
@@ -83,4 +96,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP FUNCTION agent_standing(uuid, bytea)")
     op.drop_table("agent_pairings")
+    op.drop_table("agent_former_tokens")
     op.drop_table("agents")

@@ -19,7 +19,8 @@ ONLINE = text("interval '90 seconds'")
 class Agent(Base):
     """A program on a customer's machine. `pending` until its code is used; its row is the pairing's until then.
 
-    `digest` is the SHA-256 of its token; for a while after the next one was given, the one before works too.
+    `digest` is the SHA-256 of its token. `beat_at` is its last heartbeat, `last_seen_at` the last sign of life of any
+    kind: an open socket is one for as long as it is open.
     """
 
     __tablename__ = "agents"
@@ -42,12 +43,11 @@ class Agent(Base):
     key_id: Mapped[str | None] = mapped_column(Text)
     digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     token_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    previous_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
-    previous_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     reported_status: Mapped[str | None] = mapped_column(Text)
     reported: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSONB(none_as_null=True))
     paired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_seen_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    beat_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     revoke_reason: Mapped[str | None] = mapped_column(Text)
@@ -62,6 +62,19 @@ class Agent(Base):
             else_=status,
         )
     )
+
+
+class FormerToken(Base):
+    """A token that a next one has replaced, by its digest: for a while it works too, as the answer may have been
+    lost."""
+
+    __tablename__ = "agent_former_tokens"
+    __table_args__ = (Index("ix_agent_former_tokens_agent_id", "agent_id"),)
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    tenant_id: Mapped[UUID]
+    agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id", ondelete="CASCADE"))
+    until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class AgentPairing(Base):

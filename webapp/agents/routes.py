@@ -111,13 +111,12 @@ def heartbeat(call: Call) -> dict[str, Any]:
 
 
 @operation(
-    agents, "POST /token", summary="The agent's next token", allow=agents_only(), answer=TokenView,
+    agents, "POST /token", summary="The agent's next token", allow=agents_only(), answer=TokenView, creates=True,
     raises=(AgentNotFound,),
 )  # fmt: skip
 def token(call: Call) -> dict[str, Any]:
-    """The one it came with works for 5 minutes more."""
-    assert call.credential is not None and call.credential.digest is not None  # noqa: S101 - an agent's has one
-    made = service.next_token(call.session, call.caller, call.credential.digest)
+    """The one before works for 5 minutes more."""
+    made = service.next_token(call.session, call.caller)
     return {
         "agent_id": made.agent.id,
         "agent_token": made.token.reveal(),

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from webapp import wakeups
 from webapp.agents.codes import Invitation, digest_of, new_code
 from webapp.agents.heartbeats import Heartbeats
-from webapp.agents.models import Agent, AgentPairing
+from webapp.agents.models import Agent, AgentPairing, FormerToken
 from webapp.agents.refusals import (
     AgentNotActive,
     AgentNotFound,
@@ -160,16 +160,19 @@ def key_id_of(public_key: str) -> str:
     return f"sha256:{hashlib.sha256(public_key.encode()).hexdigest()[:32]}"
 
 
-def next_token(session: Session, caller: Caller, presented: bytes) -> Tokened:
-    """The agent's next token; the one it came with lives OVERLAP longer. The session's caller is that agent."""
+def next_token(session: Session, caller: Caller) -> Tokened:
+    """The agent's next token; the one before lives OVERLAP longer, and those before that as long as they were to.
+
+    The session's caller is that agent.
+    """
     agent = session.get(Agent, caller.id, with_for_update=True)
     if agent is None:
         raise AgentNotFound
     opaque = auth.new_opaque("ma", agent.tenant_id, agent.id)
-    if agent.digest == presented:  # else it came with the one before, because the answer with this one was lost
-        until = func.least(func.now() + OVERLAP, agent.token_expires_at)
-        agent.previous_digest = agent.digest
-        agent.previous_until = until
+    session.execute(delete(FormerToken).where(FormerToken.agent_id == agent.id, FormerToken.until <= func.now()))
+    until = func.least(func.now() + OVERLAP, agent.token_expires_at)
+    former = {"digest": agent.digest, "tenant_id": agent.tenant_id, "agent_id": agent.id, "until": until}
+    session.execute(insert(FormerToken).values(former))
     agent.digest = opaque.digest
     agent.token_expires_at = func.now() + TOKEN_LIVES
     session.flush()
@@ -189,7 +192,7 @@ def heartbeat(session: Session, caller: Caller, given: Mapping[str, Any]) -> dic
         raise AgentRevoked
     if agent.status != "active":
         raise AgentNotActive
-    agent.last_seen_at = func.now()
+    agent.last_seen_at = agent.beat_at = func.now()
     if "status" in given:
         agent.reported_status = given["status"]
     if "metadata" in given:

@@ -37,6 +37,8 @@ FLUSH_SECONDS = 2.0
 # An open socket is a sign of life: three of these fit into the 90 s after which an agent counts as offline.
 TOUCH_SECONDS = 25.0
 RETRY_SECONDS = 0.5
+# Sockets that end together are written together.
+TOGETHER_SECONDS = 0.1
 
 
 class Bus:
@@ -52,11 +54,13 @@ class Bus:
         self._bell = threading.Condition()
         self._started = False
         self._touched = time.monotonic()
+        self._hurry = threading.Event()
         self._stopped = threading.Event()
 
     def stop(self) -> None:
         """End its threads and close its connection, soon."""
         self._stopped.set()
+        self._hurry.set()
         self._wakeups.stop()
         with self._bell:
             self._bell.notify_all()
@@ -64,16 +68,22 @@ class Bus:
     def join(self, line: Line) -> None:
         """From now on the line hears of its agent's commands. `leave` must follow."""
         self._start()
+        self.heartbeats.back(line.tenant, line.agent)
         with self._lock:
             self._lines[line.agent].add(line)
 
-    def leave(self, line: Line) -> None:
+    def leave(self, line: Line, *, gone: bool = False) -> None:
+        """`gone`: it was a socket, and where it was the agent's last one here, the agent is not there any more."""
         line.leave()
         with self._lock:
             lines = self._lines[line.agent]
             lines.discard(line)
-            if not lines:
+            last = not lines
+            if last:
                 del self._lines[line.agent]
+        if gone and last:
+            self.heartbeats.gone(line.tenant, line.agent, max(line.began, self._touched))
+            self._hurry.set()
 
     def look(self, line: Line) -> None:
         """Ask the database for the line's next command, soon."""
@@ -172,13 +182,15 @@ class Bus:
         return None if delivered else command
 
     def _keep(self) -> None:
-        """Write heartbeats every FLUSH_SECONDS, and those of open lines every TOUCH_SECONDS."""
-        if self._stopped.wait(FLUSH_SECONDS):
-            return
+        """Write heartbeats every FLUSH_SECONDS, that lines are open every TOUCH_SECONDS, and that one is not soon."""
+        if self._hurry.wait(FLUSH_SECONDS):
+            self._hurry.clear()
+            if self._stopped.wait(TOGETHER_SECONDS):
+                return
         if time.monotonic() - self._touched >= TOUCH_SECONDS:
             self._touched = time.monotonic()
             for line in self._all():
-                self.heartbeats.note(line.tenant, line.agent)
+                self.heartbeats.touch(line.tenant, line.agent)
         try:
             self.heartbeats.flush()
         except SQLAlchemyError as error:

@@ -39,6 +39,15 @@ class _Frame(Schema):
         unknown = EXCLUDE  # a newer agent may say more than this version understands
 
 
+class Percent(fields.Field[float]):
+    """A number from 0 to 100; not a text that looks like one."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+            raise ValidationError("A number from 0 to 100.")
+        return float(value)
+
+
 class _Heartbeat(_Frame):
     status = Text(100, allow_none=True)
     metadata = OpenObject(allow_none=True)
@@ -53,7 +62,7 @@ class _OfCommand(_Frame):
 
 
 class _Progress(_OfCommand):
-    progress = fields.Float(validate=validate.Range(min=0, max=100), allow_none=True)
+    progress = Percent(allow_none=True)
     message = Text(LONGEST_WORDS, low=0, allow_none=True)
 
 

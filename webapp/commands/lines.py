@@ -34,6 +34,7 @@ class Line:
 
     def __init__(self, tenant: UUID, agent: UUID, answer: Answer, *, revoked: Callable[[], None]) -> None:
         self.tenant, self.agent, self.revoked = tenant, agent, revoked
+        self.began = time.monotonic()
         self._answer = answer
         self._lock = threading.Lock()
         self._want: Want | None = None

@@ -123,7 +123,8 @@ def serve(socket: Channel, admitted: Admitted) -> None:
                 except FrameRefused as refused:
                     socket.send(frames.refusal(refused))
     finally:
-        the_bus.leave(line)
+        # Whoever is told to come back is there again in a moment.
+        the_bus.leave(line, gone=socket.closed is None or socket.closed.code != channel.COME_BACK)
 
 
 class Talk:

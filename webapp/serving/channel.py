@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, g, request
 from simple_websocket import ConnectionClosed  # type: ignore[import-untyped]  # it has no types
 from simple_websocket.errors import SimpleWebsocketError  # type: ignore[import-untyped]  # it has no types
 from wsproto.utilities import ProtocolError
@@ -25,7 +25,7 @@ from webapp.serving.wire import Wire
 log = logging.getLogger("moorage.sockets")
 
 MAX_MESSAGE_BYTES = 1024 * 1024
-# Proxies and NATs forget a silent connection after 30 s at the earliest. No pong until the next ping: gone.
+# Proxies and NATs forget a silent connection after 30 s at the earliest.
 PING_SECONDS = 25.0
 # Fits into what the kernel takes from a socket with little waiting in it. Characters.
 SMALL = 8 * 1024
@@ -196,7 +196,9 @@ class Channels:
         if self._stopping:
             raise Restarting
         try:
-            wire = Wire(request.environ, max_message_size=max_message_size, ping_interval=ping_interval)
+            wire = Wire(
+                request.environ, max_message_size=max_message_size, ping_interval=ping_interval, headers=_ids()
+            )
         except (ProtocolError, SimpleWebsocketError, KeyError):
             raise UpgradeInvalid from None
         channel = Channel(wire)
@@ -216,6 +218,12 @@ class Channels:
             self._open.discard(channel)
             self._count.dec()
             wire.finish()
+
+
+def _ids() -> dict[str, str]:
+    """What every answer carries (access.py), also this one, which is written past Flask."""
+    ids = {"X-Request-ID": g.get("request_id"), "X-Correlation-ID": g.get("correlation_id")}
+    return {name: value for name, value in ids.items() if value}
 
 
 class Switched(Response):
@@ -250,7 +258,7 @@ def route(
 
     `admit` is called before the upgrade with the path's values. It raises what the client is to be told (401 …);
     what it returns is the handler's second argument. The handler runs as long as the socket is open and closes it by
-    returning. `max_message_size` in bytes, of text in characters (a longer message closes with 1009).
+    returning. `max_message_size` in bytes (a longer message closes with 1009).
     `ping_interval` in seconds. `name`: the end point's, where one handler serves several paths. `handshake`: what
     the OpenAPI document says of it.
     """

@@ -18,9 +18,12 @@ import termios
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from simple_websocket import ConnectionClosed, Server  # type: ignore[import-untyped]  # it has no types
+from wsproto.events import AcceptConnection
 from wsproto.frame_protocol import CloseReason
 
 log = logging.getLogger("moorage.sockets")
@@ -32,7 +35,10 @@ LINGER_SECONDS = 1.0
 # Received and not yet handled; beyond, the peer has to wait (TCP holds it back).
 WAITING_MESSAGES = 16
 READ_BYTES = 16 * 1024
+# Pings without an answer, after which a peer is gone.
+MISSED_PINGS = 2
 
+TOO_BIG = "Message is too big"
 _SOCKET, _EXTENSIONS = "gunicorn.socket", "HTTP_SEC_WEBSOCKET_EXTENSIONS"
 
 
@@ -88,14 +94,28 @@ class WholeWrites:
                     return
 
 
+def _bytes_of(text: str, enough: int) -> int:
+    """A text's length as it was on the wire, where that can be more than `enough`: the library counts characters."""
+    return len(text) if text.isascii() or len(text) * 4 <= enough else len(text.encode())
+
+
 class Wire(Server):  # type: ignore[misc]  # simple-websocket has no types
     """The server's end of one websocket. Raises wsproto's ProtocolError and simple-websocket's ConnectionError
-    where the request is no handshake; nothing has been answered then."""
+    where the request is no handshake; nothing has been answered then. `headers` are the answer's, beside its own."""
 
     close_reason: int
     close_message: str | None
+    _answered, _missed = True, 0
 
-    def __init__(self, environ: Mapping[str, Any], *, max_message_size: int, ping_interval: float) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, Any],
+        *,
+        max_message_size: int,
+        ping_interval: float,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
         self.frames = WholeWrites(environ[_SOCKET])
         self._ended = self._ended_here = False
         self._room = threading.Event()
@@ -107,8 +127,23 @@ class Wire(Server):  # type: ignore[misc]  # simple-websocket has no types
             ping_interval=ping_interval,
         )
 
+    @property
+    def pong_received(self) -> bool:
+        """Asked once before each ping: whether to go on. The library's own answer is no after the first one missed."""
+        self._missed = 0 if self._answered else self._missed + 1
+        return self._missed < MISSED_PINGS
+
+    @pong_received.setter
+    def pong_received(self, answered: bool) -> None:
+        self._answered = answered
+
     def handshake(self) -> None:
+        send = self.ws.send
+        self.ws.send = lambda event: send(
+            replace(event, extra_headers=self._headers) if isinstance(event, AcceptConnection) else event
+        )
         super().handshake()
+        self.ws.send = send
         self.close_reason = int(CloseReason.ABNORMAL_CLOSURE)  # until either side says another: the connection was lost
 
     def send(self, data: str | bytes) -> None:
@@ -121,6 +156,9 @@ class Wire(Server):  # type: ignore[misc]  # simple-websocket has no types
             raise ConnectionClosed(self.close_reason, self.close_message)
         message: str | bytes | None = super().receive(timeout)
         self._room.set()
+        if isinstance(message, str) and _bytes_of(message, self.max_message_size) > self.max_message_size:
+            self.close(CloseReason.MESSAGE_TOO_BIG, TOO_BIG)
+            raise ConnectionClosed(self.close_reason, self.close_message)
         return message
 
     def close(self, reason: int | None = None, message: str | None = None) -> None:
@@ -166,7 +204,7 @@ class Wire(Server):  # type: ignore[misc]  # simple-websocket has no types
     def _handle_events(self) -> bool:
         going: bool = super()._handle_events()
         if self.incoming_message_len > self.max_message_size:
-            self.close_reason, self.close_message = CloseReason.MESSAGE_TOO_BIG, "Message is too big"
+            self.close_reason, self.close_message = CloseReason.MESSAGE_TOO_BIG, TOO_BIG
         while going and not self._ended and len(self.input_buffer) >= WAITING_MESSAGES:
             self._room.clear()
             if len(self.input_buffer) >= WAITING_MESSAGES:

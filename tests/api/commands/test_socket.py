@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 import time
+from typing import Any
 
 import pytest
+from wsproto.events import AcceptConnection
 
 from tests.api.fleet import SOCKET, Fleeted, enlist, on_line, order, status_of
+from tests.api.machines import until
 from tests.api.people import Town, data
 from tests.api.serving.conftest import Served
 from tests.api.serving.peer import Peer
@@ -255,6 +258,51 @@ def test_a_frame_of_256_kib_is_taken_and_a_larger_one_closes(sockets: Served, to
         line.peer.send("x" * (256 * 1024 + 1))
         assert line.closed().code == 1009
     assert len(data(town.admin.get(f"/api/v1/vm-ops/commands/{command}"))["result"]) == room
+
+
+def test_a_frame_is_measured_in_bytes(sockets: Served, agent: Fleeted) -> None:
+    with on_line(sockets.port, agent) as line:
+        frame = json.dumps({"type": "heartbeat", "metadata": {"x": "é" * 130 * 1024}}, ensure_ascii=False)
+        assert len(frame) < 256 * 1024 < len(frame.encode())
+        line.peer.send(frame)
+        assert line.closed().code == 1009
+
+
+@pytest.mark.parametrize("progress", ["5", " 7 ", True, 101, -1, [5]])
+def test_a_progress_that_is_no_number_from_0_to_100_is_refused(
+    sockets: Served, town: Town, agent: Fleeted, progress: Any
+) -> None:
+    order(town, agent)
+    with on_line(sockets.port, agent) as line:
+        said = {"type": "agent.command.progress", "command_id": line.next()["id"], "agent_id": agent.id}
+        assert line.ask(**said, progress=progress)["code"] == "INVALID_MESSAGE"
+        assert line.ask(**said, progress=99.5)["type"] == "agent.command.progress"
+
+
+@PATHS
+def test_the_upgrade_carries_the_ids_of_the_request(sockets: Served, agent: Fleeted, path: str) -> None:
+    with Peer(sockets.port, f"{path}?request_id=mine-1", token=agent.token) as peer:
+        assert isinstance(peer.accepted, AcceptConnection)
+        assert dict(peer.accepted.extra_headers)[b"x-request-id"] == b"mine-1"
+
+
+def test_who_never_beat_is_gone_with_its_socket_and_who_did_90_seconds_later(sockets: Served, town: Town) -> None:
+    silent, beating = enlist(town, online=False), enlist(town, online=False)
+
+    def status(agent: Fleeted) -> Any:
+        return data(town.admin.get(f"/api/v1/agents/{agent.id}"))["status"]
+
+    with on_line(sockets.port, silent), on_line(sockets.port, beating) as line:
+        line.ask(type="heartbeat")
+        assert status(silent) == status(beating) == "active"
+    until(lambda: status(silent) == "offline")
+    assert status(beating) == "active"
+    with on_line(sockets.port, silent):
+        with on_line(sockets.port, silent):
+            assert status(silent) == "active"
+        time.sleep(0.5)
+        assert status(silent) == "active", "its other socket is open"
+    until(lambda: status(silent) == "offline")
 
 
 def test_a_large_payload_arrives_whole(sockets: Served, town: Town, agent: Fleeted) -> None:

@@ -175,8 +175,14 @@ def test_a_handler_knows_whom_it_was_given_and_waits_as_long_as_it_likes(served:
 
 @pytest.mark.parametrize(
     ("message", "code"),
-    [("leave", 1000), ("break", 1011), ("x" * (1024 * 1024 + 1), 1009), (b"x" * (3 * 1024 * 1024), 1009)],
-    ids=["returned", "failed", "too large", "much too large"],
+    [
+        ("leave", 1000),
+        ("break", 1011),
+        ("x" * (1024 * 1024 + 1), 1009),
+        (b"x" * (3 * 1024 * 1024), 1009),
+        ("\u00e9" * (600 * 1024), 1009),
+    ],
+    ids=["returned", "failed", "too large", "much too large", "too large in bytes"],
 )
 def test_how_a_socket_ends_is_said_in_its_code(served: Served, message: str | bytes, code: int) -> None:
     with Peer(served.port, ECHO) as peer:
@@ -196,8 +202,9 @@ def test_a_peer_that_answers_no_ping_is_given_up(served: Served) -> None:
         deaf.answers_pings = False
         began = time.monotonic()
         reading = ThreadPoolExecutor().submit(alive.receive)
-        assert deaf.closed_within(5).code == 1008
-        assert 1.5 < time.monotonic() - began < 4
+        assert deaf.closed_within(6).code == 1008
+        assert deaf.pings == 2, "one that was missed is not yet the end"
+        assert time.monotonic() - began > 2.5
         alive.send("still here")
         assert reading.result() == "still here" and alive.pings >= 1
 

@@ -124,6 +124,16 @@ def test_a_revoked_agent_that_polls_stops(plane: Plane, run: Start) -> None:
     assert [getattr(error, "code", error) for error in running.ended] == ["AGENT_REVOKED"]
 
 
+def test_an_agent_that_is_revoked_while_it_polls_says_so(plane: Plane, run: Start) -> None:
+    running = run(transport="poll")
+    until(lambda: [call for call in plane.calls if call.path.endswith("/commands/next")])
+    # All else is dead: only the heartbeat still tells why.
+    plane.refuses["/agents/heartbeat"] = refusal(409, "AGENT_REVOKED")
+    plane.refuses["/vm-ops/commands/next"] = refusal(401, "TOKEN_INVALID")
+    running.thread.join(40)
+    assert [getattr(error, "code", error) for error in running.ended] == ["AGENT_REVOKED"]
+
+
 def test_the_back_off_lies_between_one_second_and_a_doubling_ceiling() -> None:
     for seed in range(50):
         backoff = Backoff(random_source=random.Random(seed))
