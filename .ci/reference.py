@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the control plane of this tree, whatever is installed
 
 import reference_api  # noqa: E402 - see above
+import reference_metrics  # noqa: E402 - see above
 
 REFERENCE = ROOT / "docs/reference"
 HEAD = """# Variables of the inventory
@@ -63,6 +64,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "variables.md": variables,
     "api.md": reference_api.operations,
     "errors.md": reference_api.errors,
+    "metrics.md": reference_metrics.page,
 }
 
 

@@ -13,6 +13,7 @@ from webapp.auth.service import KeyUses, OutsideIssuer, Provider, providers_of
 from webapp.db import Database
 from webapp.health.service import Health
 from webapp.limits import Limits
+from webapp.metrics import Meter
 from webapp.settings import Settings
 from webapp.storage import ObjectStore
 
@@ -32,7 +33,7 @@ class Collaborators:
     @classmethod
     def of(cls, settings: Settings) -> Collaborators:
         """Nothing is connected to here: every one of them opens its connections when first used."""
-        database = Database(settings.database_url, pool_size=settings.database_pool_size)
+        database = Database(settings.database_url, pool_size=settings.database_pool_size, meter=Meter())
         store = ObjectStore.of(settings)
         return cls(
             settings=settings,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
@@ -81,6 +82,14 @@ def engine_for(
     return engine
 
 
+class Meter(Protocol):
+    """Who hears of statements and connections. Given and not imported: metrics must not be loaded too early."""
+
+    def took(self, seconds: float) -> None: ...
+
+    def held(self, change: int) -> None: ...
+
+
 class Database:
     """The application's connections: at most `pool_size`, opened when needed.
 
@@ -89,8 +98,11 @@ class Database:
     in the middle of a transaction is rolled back.
     """
 
-    def __init__(self, url: DatabaseUrl, *, pool_size: int) -> None:
+    def __init__(self, url: DatabaseUrl, *, pool_size: int, meter: Meter | None = None) -> None:
         self.engine = engine_for(url, pool_size=pool_size, isolation_level="AUTOCOMMIT")
+        self._meter = meter
+        if meter is not None:
+            _measure(self.engine, meter)
         self._sessions = sessionmaker(self.engine)
         event.listen(self._sessions, "after_begin", _begin)
         event.listen(self.engine, "commit", _commit)
@@ -136,7 +148,10 @@ class Database:
             raise _wrapped(error) from error
         try:
             with connection.cursor(cursor_factory=NamedTupleCursor) as cursor:
+                began = time.perf_counter()
                 cursor.execute(_CLAIMED + statement, {**values, "_claims": claims})
+                if self._meter is not None:
+                    self._meter.took(time.perf_counter() - began)
                 return cursor.fetchall() if cursor.description else []
         except psycopg2.Error as error:
             if connection.dbapi_connection is None or connection.dbapi_connection.closed:
@@ -144,6 +159,19 @@ class Database:
             raise _wrapped(error) from error
         finally:
             connection.close()
+
+
+def _measure(engine: Engine, meter: Meter) -> None:
+    def began(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
+        context.began = time.perf_counter()
+
+    def ended(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
+        meter.took(time.perf_counter() - context.began)
+
+    event.listen(engine, "before_cursor_execute", began)
+    event.listen(engine, "after_cursor_execute", ended)
+    event.listen(engine, "checkout", lambda *_: meter.held(1))
+    event.listen(engine, "checkin", lambda *_: meter.held(-1))
 
 
 def ask_first(session: Session, statement: str, values: Mapping[str, Any]) -> list[Row[Any]]:

@@ -6,6 +6,7 @@ Rooms raise their own subclasses of MoorageError in the domain's words; nothing 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -39,6 +40,8 @@ class MoorageError(Failure):
     status: int = 500
     code: str = "INTERNAL_ERROR"
     message: str = "Something went wrong here. The request id finds it in the log."
+    # Which kind of token was not one of ours; empty for everything else.
+    forged: str = ""
 
     def __init__(self, message: str | None = None, *, details: Any = None) -> None:
         super().__init__(message or self.message)
@@ -79,6 +82,12 @@ class TokenInvalid(MoorageError):
 
     def headers(self) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+class TokenForged(TokenInvalid):
+    """Its signature or its form is wrong; its sender is told no more than of one that is merely old."""
+
+    forged = "bearer"
 
 
 class ServiceUnavailable(MoorageError):
@@ -125,8 +134,15 @@ class HttpError(MoorageError):
         return super().headers() | ({"Allow": ", ".join(sorted(self._allow))} if self._allow else {})
 
 
-def register(app: Flask) -> None:
-    app.register_error_handler(Exception, answer)
+def register(app: Flask, forged: Callable[[str], None]) -> None:
+    """`forged` hears the kind of each token that was not one of ours."""
+
+    def told(raised: Exception) -> ResponseReturnValue:
+        if isinstance(raised, MoorageError) and raised.forged:
+            forged(raised.forged)
+        return answer(raised)
+
+    app.register_error_handler(Exception, told)
 
 
 def answer(raised: Exception) -> ResponseReturnValue:

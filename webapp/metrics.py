@@ -7,6 +7,8 @@ there, and whichever answers adds them all up. Without it (tests, one process) t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from flask import Flask, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -17,15 +19,29 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client import REGISTRY as PLAIN
+from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.values import MutexValue, ValueClass
 
+Collect = Callable[[], Iterable[Metric]]
+
 requests_total = Counter("moorage_http_requests", "Requests answered.", ["method", "route", "status"])
 request_seconds = Histogram(
-    "moorage_http_request_seconds",
+    "moorage_http_request_duration_seconds",
     "Time until the answer began.",
     ["route"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+query_seconds = Histogram(
+    "moorage_db_query_duration_seconds",
+    "From sending a statement to its answer.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+connections_in_use = Gauge(
+    "moorage_db_connections_in_use", "Connections that a request holds just now.", multiprocess_mode="livesum"
+)
+signature_failures = Counter(
+    "moorage_signature_failures", "Tokens whose signature or form was wrong: not those that are merely old.", ["kind"]
 )
 dependency_up = Gauge(
     "moorage_dependency_up",
@@ -54,6 +70,18 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
         request_seconds.labels(route).observe(seconds)
 
 
+class Meter:
+    """What a Database tells of its work."""
+
+    def took(self, seconds: float) -> None:
+        """A statement was answered."""
+        query_seconds.observe(seconds)
+
+    def held(self, change: int) -> None:
+        """A connection was taken from the pool (1), or given back (-1)."""
+        connections_in_use.inc(change)
+
+
 def forget_process(pid: int) -> None:
     """What a worker that ended had open is open no more; what it counted stays counted."""
     mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library's own omission
@@ -68,7 +96,19 @@ def exposition() -> bytes:
     return generate_latest(registry)
 
 
-def register(app: Flask) -> None:
+class _Asked:
+    """What is looked up when somebody asks, and is the same in every process."""
+
+    def __init__(self, collect: Collect) -> None:
+        self.collect = collect
+
+
+def register(app: Flask, *asked: Collect) -> None:
+    """`asked` are looked up for each answer."""
+    further = CollectorRegistry()
+    for collect in asked:
+        further.register(_Asked(collect))
+
     @app.get("/metrics")
     def metrics() -> Response:
-        return Response(exposition(), content_type=CONTENT_TYPE_LATEST)
+        return Response(exposition() + generate_latest(further), content_type=CONTENT_TYPE_LATEST)

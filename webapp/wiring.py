@@ -24,6 +24,7 @@ from webapp.commands.infra import infra
 from webapp.commands.routes import vm_ops
 from webapp.commands.socket import sockets
 from webapp.health.routes import health
+from webapp.jobs.figures import QueueLength
 from webapp.landing.routes import landing
 from webapp.licensing.routes import licensing
 from webapp.logs import configure_logs
@@ -50,9 +51,9 @@ def wire(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it, its interface not
     app.extensions["moorage"] = made = Collaborators.of(settings)
-    errors.register(app)
+    errors.register(app, lambda kind: metrics.signature_failures.labels(kind).inc())
     access.register(app)
-    metrics.register(app)
+    metrics.register(app, QueueLength(made.database).collect)
     channel.register(app, metrics.open_sockets)
     bus.register(app, made.database, settings.database_url)
     for room in ROOMS:

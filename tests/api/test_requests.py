@@ -148,4 +148,4 @@ def test_metrics_count_requests_by_route(client: FlaskClient) -> None:
     text = client.get("/metrics").text
     assert 'moorage_http_requests_total{method="GET",route="(unmatched)",status="404"}' in text
     assert 'method="OTHER"' in text and "FROBNICATE" not in text
-    assert "moorage_http_request_seconds_bucket" in text
+    assert "moorage_http_request_duration_seconds_bucket" in text

@@ -12,10 +12,10 @@ from uuid import UUID
 import orjson
 
 from webapp.auth.fetched import Unreachable
-from webapp.auth.jwks import Keys, NotGood, verified
+from webapp.auth.jwks import Expired, Keys, NotGood, verified
 from webapp.auth.tokens import Credential
 from webapp.auth.tokens import read as read_ours
-from webapp.errors import ServiceUnavailable, TokenInvalid
+from webapp.errors import ServiceUnavailable, TokenForged, TokenInvalid
 from webapp.fields import uuid_of
 from webapp.redaction import Secret
 from webapp.settings_identity import IdentitySettings
@@ -61,8 +61,10 @@ class OutsideIssuer:
             claims = verified(
                 token, self._keys, issuers=[self._issuer], audience=self._audience, shared=self._shared
             )
-        except NotGood:
+        except Expired:
             raise TokenInvalid from None
+        except NotGood:
+            raise TokenForged from None
         except Unreachable:
             raise IssuerUnavailable from None
         subject, email, tenant = claims["sub"], claims.get("email"), self._tenant(claims)

@@ -24,6 +24,10 @@ class NotGood(Exception):
     """A token that nobody vouches for. Why is not for its sender."""
 
 
+class Expired(NotGood):
+    """It was good once."""
+
+
 class Keys:
     """The public keys behind a JWKS address."""
 
@@ -73,7 +77,9 @@ def verified(
             options={"require": _REQUIRED},
         )  # fmt: skip
         if time.time() >= float(claims["exp"]):
-            raise NotGood("it is past its end")
+            raise Expired("it is past its end")
+    except jwt.ExpiredSignatureError as error:
+        raise Expired("it is past its end") from error
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise NotGood(type(error).__name__) from error
     return claims

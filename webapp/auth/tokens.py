@@ -19,7 +19,7 @@ from uuid import UUID
 import jwt
 
 from webapp.caller import Kind
-from webapp.errors import TokenInvalid
+from webapp.errors import TokenForged, TokenInvalid
 from webapp.redaction import Secret
 
 ALGORITHM, ISSUER = "HS256", "moorage"
@@ -106,8 +106,10 @@ def _read_signed(token: str, secret: Secret) -> tuple[Credential, float]:
             email=claims.get("email"),
         )
         return credential, float(claims["exp"])
-    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
+    except jwt.ExpiredSignatureError:
         raise TokenInvalid from None
+    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
+        raise TokenForged from None
 
 
 def holder_of(token: str, prefix: str) -> tuple[UUID, UUID]:

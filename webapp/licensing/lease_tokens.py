@@ -21,6 +21,7 @@ class LeaseTokenInvalid(MoorageError):
     """Not one of ours, or altered. The bearer beside it may be good: hence another code than TOKEN_INVALID."""
 
     status, code, message = 401, "UNAUTHORIZED", "The lease token is not one of this service, or was altered."
+    forged = "lease"
 
 
 @dataclass(frozen=True)

@@ -249,4 +249,4 @@ def test_open_sockets_are_counted_and_their_hours_are_no_time_to_an_answer(serve
         metrics = served.get("/metrics")[1]
         assert "moorage_sockets_open 1.0" in metrics
         assert f'moorage_http_requests_total{{method="GET",route="{ECHO}",status="101"}} 1.0' in metrics
-        assert f'moorage_http_request_seconds_count{{route="{ECHO}"}}' not in metrics
+        assert f'moorage_http_request_duration_seconds_count{{route="{ECHO}"}}' not in metrics
