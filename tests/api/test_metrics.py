@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from tests.api.machines import until
 from tests.api.people import Person, Town, its, running
 from tests.api.relay import Relay
 from webapp.jobs import service as jobs
@@ -58,10 +59,12 @@ def test_statements_are_timed_and_connections_counted(town: Town) -> None:
     before = value(town, name)
     assert town.admin.get("/api/v1/projects").status_code == 200
     assert value(town, name) > before
-    assert value(town, "moorage_db_connections_in_use") == 0
+    name = "moorage_db_connections_in_use"
+    until(lambda: value(town, name) == 0)  # what runs in the background holds one for a moment
     with its(town.app).database.transaction(town.tenant) as session:
         session.execute(text("SELECT 1"))
-        assert value(town, "moorage_db_connections_in_use") == 1
+        assert value(town, name) >= 1
+    until(lambda: value(town, name) == 0)
 
 
 def test_the_queue_is_counted_when_somebody_asks(town: Town) -> None:
