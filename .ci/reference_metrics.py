@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prometheus_client.metrics import MetricWrapperBase
 
 from webapp import metrics
@@ -24,13 +22,16 @@ SUFFIXES = {"counter": "_total"}
 def page() -> str:
     """Every metric of ours, by name."""
     counted = [made for made in vars(metrics).values() if isinstance(made, MetricWrapperBase)]
-    rows = {made._name + SUFFIXES.get(made._type, ""): _row(made) for made in counted}
+    rows = {_name(made): _row(made) for made in counted}
     looked_up = QueueLength.NAME
     rows[looked_up] = f"| `{looked_up}` | gauge | `state` | {QueueLength.WORDS} |"
     return PAGE + "\n".join(rows[name] for name in sorted(rows)) + "\n"
 
 
-def _row(made: Any) -> str:
+def _name(made: MetricWrapperBase) -> str:
+    return f"{made._name}{SUFFIXES.get(str(made._type), '')}"
+
+
+def _row(made: MetricWrapperBase) -> str:
     labels = ", ".join(f"`{name}`" for name in made._labelnames)
-    name = made._name + SUFFIXES.get(made._type, "")
-    return f"| `{name}` | {made._type} | {labels} | {made._documentation} |"
+    return f"| `{_name(made)}` | {made._type} | {labels} | {made._documentation} |"
