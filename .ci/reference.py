@@ -70,10 +70,11 @@ PAGES: dict[str, Callable[[], str]] = {
 
 def main() -> int:
     """Write the pages, or with --check say which are stale."""
-    stale = [name for name, page in PAGES.items() if not _is(REFERENCE / name, page())]
+    texts = {name: page() for name, page in PAGES.items()}
+    stale = [name for name, text in texts.items() if not _is(REFERENCE / name, text)]
     if "--check" not in sys.argv:
         for name in stale:
-            (REFERENCE / name).write_text(PAGES[name]())
+            (REFERENCE / name).write_text(texts[name])
         return 0
     for name in stale:
         sys.stderr.write(f"docs/reference/{name} is stale: run `make docs` and commit it\n")

@@ -11,6 +11,7 @@ from flask import Flask
 
 from webapp.errors import HttpError, MoorageError
 from webapp.openapi.document import document
+from webapp.openapi.schemas import resolved
 from webapp.wiring import ROOMS
 
 Json = dict[str, Any]
@@ -89,9 +90,7 @@ def _takes(op: Json, schemas: Json) -> str:
     """The fields of the body, else the parameters of the query."""
     content = op.get("requestBody", {}).get("content", {}).get("application/json")
     if content:
-        schema = content["schema"]
-        while "$ref" in schema:
-            schema = schemas[schema["$ref"].rpartition("/")[2]]
+        schema = resolved(content["schema"], schemas)
         required = schema.get("required", [])
         return ", ".join(f"`{name}`" if name in required else f"*`{name}`*" for name in schema.get("properties", {}))
     query = [part for part in op["parameters"] if part["in"] == "query"]

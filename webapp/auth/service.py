@@ -92,10 +92,10 @@ def find_user(session: Session, email: str) -> tuple[str, str]:
     return found.id, found.email
 
 
-def end_sessions(session: Session, user_id: str) -> None:
-    """Every session of a user in the session's tenant ends, also those that the command line has issued."""
-    alive = (AuthSession.user_id == user_id, AuthSession.revoked_at.is_(None))
-    session.execute(update(AuthSession).where(*alive).values(revoked_at=func.now()))
+def end_sessions(session: Session, user_id: str) -> int:
+    """Every session of a user in the session's tenant ends, also those that the command line has issued; how many."""
+    ended = update(AuthSession).where(AuthSession.user_id == user_id, AuthSession.revoked_at.is_(None))
+    return len(session.execute(ended.values(revoked_at=func.now()).returning(AuthSession.id)).all())
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from webapp.audit import service as audit
 from webapp.auth import passwords, users
 from webapp.auth.models import AuthSession
 from webapp.auth.refusals import EmailUnverified, LoginRefused, NoTenant, SessionNotFound, TenantRequired
+from webapp.auth.service import end_sessions
 from webapp.auth.tokens import access_token, digest_of, holder_of, new_opaque
 from webapp.auth.user_models import AuthRefreshToken, AuthUser
 from webapp.caller import Caller
@@ -168,8 +169,7 @@ def revoke(session: Session, caller: Caller, session_id: str) -> AuthSession:
 
 def revoke_all(session: Session, caller: Caller) -> int:
     """End all of the caller's sessions in this tenant; how many."""
-    ended = update(AuthSession).where(AuthSession.user_id == caller.user_id, AuthSession.revoked_at.is_(None))
-    count = len(session.execute(ended.values(revoked_at=func.now()).returning(AuthSession.id)).all())
+    count = end_sessions(session, caller.user_id)
     audit.record(session, caller, "sessions_revoked", subject=caller.user_id, details={"count": count})
     return count
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from flask import current_app
 from markupsafe import Markup, escape
 
-Json = dict[str, Any]
+from webapp.openapi.schemas import Json, resolved
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -101,7 +100,7 @@ def _bare(schema: Json) -> Json:
 
 def _operation(path: str, method: str, op: Json, schemas: Json) -> Json:
     body = op.get("requestBody", {}).get("content", {}).get("application/json", {})
-    schema = _resolved(body.get("schema", {}), schemas)
+    schema = resolved(body.get("schema", {}), schemas)
     return {
         "id": op["operationId"],
         "method": method.upper(),
@@ -115,12 +114,6 @@ def _operation(path: str, method: str, op: Json, schemas: Json) -> Json:
         "required": schema.get("required", []),
         "answers": [_answer(status, answer) for status, answer in sorted(op["responses"].items())],
     }
-
-
-def _resolved(schema: Json, schemas: Json) -> Json:
-    while "$ref" in schema:
-        schema = schemas[schema["$ref"].rpartition("/")[2]]
-    return schema
 
 
 def _answer(status: str, answer: Json) -> Json:

@@ -101,3 +101,10 @@ def _ours(_converter: OpenAPIConverter, field: fields.Field[Any], ret: Json, **_
         # Python's anchors of the whole text; ECMA-262, JSON Schema's dialect, has ^ and $ for them.
         made["pattern"] = pattern.replace(r"\A", "^").replace(r"\Z", "$")
     return made
+
+
+def resolved(schema: Json, components: Json) -> Json:
+    """What a reference stands for; the schema itself where it is none."""
+    while "$ref" in schema:
+        schema = components[schema["$ref"].rpartition("/")[2]]
+    return schema

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,7 +36,6 @@ class Answer:
     code: str = ""
     data: Any = None
     at: float = 0.0
-    meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}".rstrip()
@@ -91,7 +89,7 @@ def _answer(what: str, answer: urllib3.BaseHTTPResponse) -> Answer:
         body = json.loads(answer.data)
         at = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
         if body["success"]:
-            return Answer(answer.status, data=body["data"], at=at, meta=body.get("meta", {}))
+            return Answer(answer.status, data=body["data"], at=at)
         return Answer(answer.status, code=str(body["error"]["code"]), at=at)
     except (ValueError, TypeError, KeyError) as error:
         words = f"{what} was answered {answer.status} with something that is not this API's. Is it Moorage's address?"

@@ -59,12 +59,8 @@ class Scene:
     def licensed(self) -> None:
         self.license_id = self.made("POST", "/licenses", {"user_id": self.name, "type": "perpetual"})["id"]
 
-    def entitle(self, module: str) -> str:
-        return str(self.made("POST", "/entitlements", {"user_id": self.name, "module": module})["id"])
-
-    def entitled(self) -> list[str]:
-        """The ids of the user's entitlements."""
-        return [one["id"] for one in self.made("GET", f"/entitlements?user_id={self.name}&limit=200", None)]
+    def entitle(self, module: str) -> None:
+        self.made("POST", "/entitlements", {"user_id": self.name, "module": module})
 
     def release(self, **changes: Any) -> int:
         facts = {name: self.given[name] for name in ("object_key", "sha256", "size_bytes")}
@@ -142,8 +138,8 @@ class Scene:
             self.made("PATCH", f"/artifacts/releases/{self.release_id}", {"status": "active"})
 
     def withdraw(self) -> None:
-        for one in self.entitled():
-            self.made("DELETE", f"/entitlements/{one}", None)
+        for one in self.made("GET", f"/entitlements?user_id={self.name}&limit=200", None):
+            self.made("DELETE", f"/entitlements/{one['id']}", None)
 
     def clear(self) -> list[str]:
         """Take everything out of force. What cannot be deleted stays as a record that allows nothing. Never raises:
