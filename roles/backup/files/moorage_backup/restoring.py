@@ -1,0 +1,196 @@
+"""Brings back: one database, one table, objects, the stack's files, or the whole server; always beside what lives."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from moorage_backup import catalogue, cluster, databases, dumps, loading, locks, objects, sealing, throwaway
+from moorage_backup.backup import repository, say
+from moorage_backup.databases import quoted
+from moorage_backup.failures import Damaged, Failure, Refused
+from moorage_backup.repository import Repository
+from moorage_backup.settings import Settings
+
+_SIZES = "SELECT json_object_agg(datname, pg_database_size(oid)) FROM pg_database WHERE NOT datistemplate"
+_ENV_LINE = re.compile(r"^([A-Z][A-Z0-9_]*)='?([^']*)'?$", re.MULTILINE)
+
+
+def administrator(settings: Settings) -> dict[str, str]:
+    """How the live server's superuser logs in: its password is read from the host's .env, when it is wanted."""
+    known = dict(_ENV_LINE.findall((settings.stack / ".env").read_text()))
+    if not known.get("POSTGRES_PASSWORD"):
+        raise Refused(f"POSTGRES_PASSWORD is not in {settings.stack}/.env, so nobody can make a database.")
+    return {**settings.server.environment, "PGUSER": "postgres", "PGPASSWORD": known["POSTGRES_PASSWORD"]}
+
+
+@contextmanager
+def work(settings: Settings, what: str, wait: float) -> Iterator[Path]:
+    """A folder for a restore, alone at work; what an interrupted one left is cleared away before, and all of it after."""
+    with locks.alone(settings.state, locks.RUN, what, wait=wait):
+        scratch = settings.work / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(mode=0o711)
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def dump_of(
+    settings: Settings, held: Repository, scratch: Path, database: str, wanted: str, moment: str
+) -> Iterator[Path]:
+    """A sealed dump of a database: that of a backup, or one made of the server as it was at a moment."""
+    if not moment:
+        snapshot, _ = catalogue.chosen(held, wanted)
+        folder = settings.dumps / database
+        held.bring(snapshot.id, [folder], scratch)
+        yield inside(scratch, folder)
+        return
+    data = scratch / "server"
+    with recovered(settings, held, scratch, data, moment) as environment:
+        dumps.dump(environment, database, scratch / "dump" / database, settings.jobs)
+    shutil.rmtree(data)
+    yield scratch / "dump" / database
+
+
+def inside(scratch: Path, path: Path) -> Path:
+    """Where restic puts an absolute path below a folder."""
+    return scratch / path.relative_to("/")
+
+
+@contextmanager
+def recovered(settings: Settings, held: Repository, scratch: Path, data: Path, moment: str) -> Iterator[dict[str, str]]:
+    """A throw-away server with everything as it was at a moment, or at the end of the log that the target has."""
+    snapshot = catalogue.holding(held, moment)
+    say(f"{held.target.name}: the log as it was stored {snapshot.at}")
+    held.bring(snapshot.id, [settings.barman_home], scratch)
+    home = inside(scratch, settings.barman_home)
+    _, manifest = catalogue.chosen(held, "latest")
+    limits = manifest["server"]["settings"]
+    try:
+        cluster.recover(settings, home, data, moment)
+        with throwaway.running(data, limits=limits) as environment:
+            yield environment
+    except throwaway.Unreached:
+        # Nothing was committed after that moment, so the end of the log is the state at it.
+        shutil.rmtree(data)
+        cluster.recover(settings, home, data)
+        with throwaway.running(data, limits=limits) as environment:
+            yield environment
+
+
+def database(
+    settings: Settings,
+    *,
+    name: str,
+    into: str,
+    target: str,
+    wanted: str,
+    moment: str,
+    tables: tuple[str, ...],
+    wait: float,
+) -> dict[str, Any]:
+    """Restore a database, or some of its tables, into a new one on the live server, and compare it with the manifest.
+
+    Raises:
+        Refused: nothing was begun.
+        Damaged, Failure: there is no database of the new name.
+    """
+    begun = time.monotonic()
+    admin = administrator(settings)
+    loading.refuse(into, loading.look(admin, into))
+    held = repository(settings, settings.target(target))
+    with (
+        work(settings, f"a restore of {name}", wait) as scratch,
+        dump_of(settings, held, scratch, name, wanted, moment) as folder,
+    ):
+        manifest = sealing.opened(folder)
+        loading.load(admin, folder, manifest, into, settings.jobs, tables)
+        try:
+            rows = loading.compare(admin, into, manifest, settings.jobs, tables)
+        except Failure:
+            databases.tell(f"DROP DATABASE IF EXISTS {quoted(into)} WITH (FORCE)", admin)
+            raise
+    there = loading.look(admin, into) or {}
+    return {
+        "database": into,
+        "as_of": moment or manifest["at"],
+        "rows": rows,
+        "fingerprint": loading.fingerprint(there),
+        "seconds": round(time.monotonic() - begun, 3),
+    }
+
+
+def objects_(
+    settings: Settings, *, bucket: str, prefix: str, into: str, target: str, wanted: str, wait: float
+) -> dict[str, Any]:
+    """Restore the objects below a prefix to below another, and compare every byte.
+
+    Raises:
+        Refused: there is something below the other already, or nothing in the backup.
+        Damaged: an object is not what was stored; none was written.
+    """
+    begun = time.monotonic()
+    if settings.objects is None:
+        raise Refused("The inventory names no bucket to back up (backup_buckets). Nothing was changed.")
+    held = repository(settings, settings.target(target))
+    snapshot, _ = catalogue.chosen(held, wanted)
+    folder = settings.mirror / bucket
+    with work(settings, f"a restore of {bucket}/{prefix}", wait) as scratch:
+        held.bring(snapshot.id, [folder / prefix, objects.index_of(folder)], scratch)
+        here = inside(scratch, folder)
+        index = {name: entry for name, entry in objects.read_index(here).items() if name.startswith(prefix)}
+        if not index:
+            raise Refused(f"The backup holds no object {bucket}/{prefix}. Nothing was changed.")
+        if wrong := objects.damaged(here, index):
+            raise Damaged(f"{len(wrong)} objects are not what was stored, {wrong[0]} first. Take an older backup.")
+        if objects.any_below(settings.objects, bucket, into):
+            raise Refused(
+                f"There are objects below {bucket}/{into} already. Give a prefix that is not taken. Nothing was changed."
+            )
+        objects.put(settings.objects, here, bucket, into)
+    return {"bucket": bucket, "below": into, "seconds": round(time.monotonic() - begun, 3), **objects.summed(index)}
+
+
+def files(settings: Settings, *, into: Path, target: str, wanted: str) -> dict[str, Any]:
+    """Bring the stack's own files (configuration, .env, certificates) into a folder that holds none of them."""
+    held = repository(settings, settings.target(target))
+    snapshot, manifest = catalogue.chosen(held, wanted)
+    scratch = into / ".restored"
+    shutil.rmtree(scratch, ignore_errors=True)
+    held.bring(snapshot.id, [settings.stack / name for name in settings.paths], scratch)
+    placed = []
+    for path in sorted(inside(scratch, settings.stack).iterdir()):
+        if (into / path.name).exists():
+            raise Refused(f"{into / path.name} is there already, and is not written over.")
+        path.rename(into / path.name)
+        placed.append(path.name)
+    shutil.rmtree(scratch)
+    return {"at": manifest["at"], "files": placed}
+
+
+def server(settings: Settings, *, into: Path, target: str, moment: str, wait: float) -> dict[str, Any]:
+    """Make the whole server's data folder as it was at a moment, started once and ended cleanly.
+
+    Raises:
+        Refused: the folder is there already.
+    """
+    begun = time.monotonic()
+    if into.exists():
+        raise Refused(f"{into} is there already, and a server is never restored over another. Nothing was changed.")
+    held = repository(settings, settings.target(target))
+    with work(settings, "a restore of the server", wait) as scratch:
+        draft = into.with_name(f"{into.name}.partial")
+        shutil.rmtree(draft, ignore_errors=True)
+        snapshot = catalogue.holding(held, moment)
+        with recovered(settings, held, scratch, draft, moment) as environment:
+            found = databases.ask(_SIZES, environment)
+        draft.rename(into)
+    return {"databases": found, "as_of": moment or snapshot.at, "seconds": round(time.monotonic() - begun, 3)}

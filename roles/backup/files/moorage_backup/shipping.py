@@ -1,0 +1,128 @@
+"""The write-ahead log on its way: received as it is written, and stored in every target every few minutes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from moorage_backup import cluster, locks, metrics
+from moorage_backup.backup import excluded, repository, say
+from moorage_backup.failures import Failure
+from moorage_backup.repository import LOG
+from moorage_backup.settings import Settings, Target
+
+FILE, METRIC = "wal.prom", "moorage_wal_archive_last_success_timestamp_seconds"
+# A receiver that ended is started again after this many seconds.
+AGAIN = 5.0
+
+
+@dataclass
+class Receiver:
+    """The process that receives the log."""
+
+    settings: Settings
+    process: subprocess.Popen[bytes] | None = None
+    tried: float = 0.0
+
+    def ensure(self) -> None:
+        """Start it where it does not run."""
+        if self.process and self.process.poll() is None:
+            return
+        if self.process:
+            say(f"the receiver of the log ended with code {self.process.returncode}")
+        if time.monotonic() - self.tried < AGAIN:
+            return
+        self.tried = time.monotonic()
+        configuration = cluster.configure(self.settings)
+        words = ["barman", "-c", str(configuration), "receive-wal", "--create-slot", "--if-not-exists", cluster.NAME]
+        subprocess.run(words, env=_environment(self.settings), capture_output=True, check=False, timeout=60)
+        words = ["barman", "-c", str(configuration), "receive-wal", cluster.NAME]
+        self.process = subprocess.Popen(words, env=_environment(self.settings))
+
+    def stop(self) -> None:
+        """End it, and wait until it has."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@dataclass
+class Shipper:
+    """Stores the log in the targets, each by itself: one that does not answer holds no other up."""
+
+    settings: Settings
+    shipped: dict[str, int] = field(default_factory=dict)
+
+    def round(self) -> list[str]:
+        """Store what was written since the last round; what failed, in words.
+
+        A target that already has everything is only noted to be up to date.
+        """
+        at = time.time()
+        try:
+            written = int(cluster.positions(self.settings)["written"])
+        except Failure as failed:
+            # A server that is down writes nothing, but how long that has been so is not known here: no progress is claimed.
+            return [f"the server does not say how far its log is: {failed}"]
+        due = [target for target in self.settings.targets if self.shipped.get(target.name) != written]
+        for target in self.settings.targets:
+            if target not in due:
+                self._note(target, at)
+        if not due:
+            return []
+        if not cluster.received(self.settings, written):
+            return ["the log does not arrive here: the receiver is behind"]
+        return [line for target in due if (line := self._ship(target, written, at))]
+
+    def _ship(self, target: Target, written: int, at: float) -> str:
+        settings = self.settings
+        try:
+            held = repository(settings, target)
+            held.ensure()
+            with locks.alone(settings.state, locks.LOG, f"shipping to {target.name}", wait=settings.target_seconds):
+                cluster.take_over(settings)
+                # What it is about is said by the catalogue itself; the seal of the last whole backup stays with that.
+                moment = datetime.fromtimestamp(at, UTC)
+                held.add(
+                    [settings.barman_home], LOG, moment, exclude=excluded(settings), seconds=settings.target_seconds
+                )
+        except Failure as failed:
+            return f"{target.name}: {failed}"
+        self.shipped[target.name] = written
+        self._note(target, at)
+        return ""
+
+    def _note(self, target: Target, at: float) -> None:
+        metrics.update(self.settings.metrics / FILE, {(METRIC, target.name): at})
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {**os.environ, **settings.server.environment}
+
+
+def serve(settings: Settings) -> None:
+    """Receive and ship until told to end (SIGTERM). What fails is tried again at the next round, and said once."""
+    receiver, shipper = Receiver(settings), Shipper(settings)
+    last: list[str] = []
+    due = 0.0
+    try:
+        while True:
+            receiver.ensure()
+            if time.monotonic() >= due:
+                due = time.monotonic() + settings.ship_seconds
+                failures = shipper.round()
+                for line in failures if failures != last else []:
+                    say(line)
+                if last and not failures:
+                    say("the log is in every target again")
+                last = failures
+            time.sleep(1)
+    finally:
+        receiver.stop()
