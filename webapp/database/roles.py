@@ -26,10 +26,19 @@ READONLY, BACKUP = "moorage_readonly", "moorage_backup"
 # Any number, as long as nothing else takes it: two set-ups at once would trip over each other's CREATE ROLE.
 _SETUP_LOCK = 0x6D6F6F72
 
+# What a backup needs besides reading: to know how far the log is, and to have it go on to its next segment (Barman's
+# manual, "PostgreSQL connection"). The functions are those of the administrator's own database.
+_BACKUP_GRANTS = (
+    "pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_checkpoint",
+    "EXECUTE ON FUNCTION pg_switch_wal(), pg_create_restore_point(text), pg_backup_start(text, boolean),"
+    " pg_backup_stop(boolean)",
+)
 _SNAPSHOT_CLUSTER = """
 SELECT to_jsonb(a) - 'oid' FROM pg_authid a WHERE rolname = ANY(%(names)s)
 UNION ALL SELECT jsonb_build_array(roleid::regrole, member::regrole) FROM pg_auth_members
           WHERE member::regrole::text = ANY(%(names)s)
+UNION ALL SELECT jsonb_build_array(proname, proacl::text) FROM pg_proc
+          WHERE proname IN ('pg_switch_wal', 'pg_create_restore_point', 'pg_backup_start', 'pg_backup_stop')
 UNION ALL SELECT jsonb_build_array(datname, datdba::regrole, datacl::text) FROM pg_database WHERE datname = %(database)s
 """
 _SNAPSHOT_DATABASE = """
@@ -97,7 +106,8 @@ def prepare(admin: DatabaseUrl, plan: Plan) -> bool:
         before = _facts(cluster, plan)
         for role in plan.roles:
             _prepare_role(cluster, role)
-        cluster.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(sql.Identifier(plan.backup.name)))
+        for grant in _BACKUP_GRANTS:
+            cluster.execute(sql.SQL("GRANT " + grant + " TO {}").format(sql.Identifier(plan.backup.name)))
         _prepare_database(cluster, plan)
         with _entered(admin.render(database=plan.database)) as inside:
             before_inside = _facts_inside(inside)

@@ -65,6 +65,7 @@ def gather(settings: Settings) -> dict[str, Any]:
         "databases": lambda: _dumps(settings),
         "roles": lambda: dumps.roles(settings),
         "objects": lambda: objects.mirror(settings),
+        "files": lambda: _files(settings),
         "server": lambda: _server(settings),
     }
     facts: dict[str, Any] = {"id": f"{at:%Y%m%dT%H%M%SZ}", "at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "host": settings.host}
@@ -74,6 +75,12 @@ def gather(settings: Settings) -> dict[str, Any]:
         say(f"{name}: {time.monotonic() - begun:.1f} s")
     sealing.write(sealed, json.dumps(facts, indent=2, sort_keys=True) + "\n")
     return facts
+
+
+def _files(settings: Settings) -> dict[str, Any]:
+    if not settings.files.exists():
+        raise Refused(f"{settings.files} is missing: use the host's own `moorage-backup run`, which makes it.")
+    return {"bytes": settings.files.stat().st_size, "sha256": sealing.file_digest(settings.files)}
 
 
 def _dumps(settings: Settings) -> dict[str, Any]:
@@ -114,8 +121,8 @@ def _store(settings: Settings, target: Target, begun: float) -> Added | Failure:
 
 def paths(settings: Settings) -> list[Path]:
     """What a sealed backup holds."""
-    own = [settings.barman_home, settings.dumps, settings.mirror, settings.work / sealing.MANIFEST]
-    return [path for path in (*own, *(settings.stack / name for name in settings.paths)) if path.exists()]
+    own = [settings.barman_home, settings.dumps, settings.mirror, settings.files, settings.work / sealing.MANIFEST]
+    return [path for path in own if path.exists()]
 
 
 def excluded(settings: Settings) -> list[Path]:

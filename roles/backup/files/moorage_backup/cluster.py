@@ -20,8 +20,6 @@ STREAM = "barman_receive_wal"
 # Base backups that Barman keeps on the host; older ones are in the targets.
 KEPT = 2
 _INFO = "-backup.info"
-# The server's user in its image and in ours.
-SERVER_UID = 999
 # A copy starts only with at least what its server had.
 _LIMITS = """
 SELECT json_object_agg(name, setting) FROM pg_settings WHERE name IN ('max_connections', 'max_worker_processes',
@@ -29,7 +27,7 @@ SELECT json_object_agg(name, setting) FROM pg_settings WHERE name IN ('max_conne
 """
 _CONFIGURATION = """\
 [barman]
-barman_user = root
+barman_user = postgres
 barman_home = {home}
 log_level = WARNING
 
@@ -179,8 +177,6 @@ def recover(settings: Settings, home: Path, into: Path, moment: str = "") -> dic
         segment = log / partial.name.removesuffix(".partial")
         if log.is_dir() and not segment.exists():
             shutil.copyfile(partial, segment)
-    for path in (into, *into.rglob("*")):
-        shutil.chown(path, SERVER_UID, SERVER_UID)
     return copy
 
 

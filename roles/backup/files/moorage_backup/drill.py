@@ -115,18 +115,20 @@ def _await_verdict(settings: Settings, seconds: float) -> None:
     Raises:
         Failure: with what was said, or that nobody said anything.
     """
-    verdict = settings.state / "drill.verdict"
+    ready, verdict = settings.state / "drill.ready", settings.state / "drill.verdict"
     verdict.unlink(missing_ok=True)
-    say(f"the restored databases are at 127.0.0.1:{PORT}; {verdict} is waited for")
+    ready.touch()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if verdict.exists():
             said = verdict.read_text().strip()
             verdict.unlink()
+            ready.unlink()
             if said != "works":
                 raise Failure(f"The application does not work with the restored database: {said}")
             return
         time.sleep(0.2)
+    ready.unlink()
     raise Failure(f"Nobody said within {seconds:.0f} s whether the application works with the restored database.")
 
 

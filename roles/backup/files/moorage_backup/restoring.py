@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -18,15 +18,18 @@ from moorage_backup.repository import Repository
 from moorage_backup.settings import Settings
 
 _SIZES = "SELECT json_object_agg(datname, pg_database_size(oid)) FROM pg_database WHERE NOT datistemplate"
-_ENV_LINE = re.compile(r"^([A-Z][A-Z0-9_]*)='?([^']*)'?$", re.MULTILINE)
+PASSWORD = "POSTGRES_PASSWORD"
 
 
 def administrator(settings: Settings) -> dict[str, str]:
-    """How the live server's superuser logs in: its password is read from the host's .env, when it is wanted."""
-    known = dict(_ENV_LINE.findall((settings.stack / ".env").read_text()))
-    if not known.get("POSTGRES_PASSWORD"):
-        raise Refused(f"POSTGRES_PASSWORD is not in {settings.stack}/.env, so nobody can make a database.")
-    return {**settings.server.environment, "PGUSER": "postgres", "PGPASSWORD": known["POSTGRES_PASSWORD"]}
+    """How the live server's superuser logs in; its password is handed in for a restore, and is otherwise not here.
+
+    Raises:
+        Refused: it was not.
+    """
+    if not os.environ.get(PASSWORD):
+        raise Refused(f"{PASSWORD} is not set: use the host's own `moorage-backup`, which hands it in.")
+    return {**settings.server.environment, "PGUSER": "postgres", "PGPASSWORD": os.environ[PASSWORD]}
 
 
 @contextmanager
@@ -160,37 +163,46 @@ def objects_(
 
 
 def files(settings: Settings, *, into: Path, target: str, wanted: str) -> dict[str, Any]:
-    """Bring the stack's own files (configuration, .env, certificates) into a folder that holds none of them."""
+    """Bring the archive of the stack's own files into a folder.
+
+    Raises:
+        Damaged: it is not what the manifest says.
+    """
     held = repository(settings, settings.target(target))
     snapshot, manifest = catalogue.chosen(held, wanted)
     scratch = into / ".restored"
     shutil.rmtree(scratch, ignore_errors=True)
-    held.bring(snapshot.id, [settings.stack / name for name in settings.paths], scratch)
-    placed = []
-    for path in sorted(inside(scratch, settings.stack).iterdir()):
-        if (into / path.name).exists():
-            raise Refused(f"{into / path.name} is there already, and is not written over.")
-        path.rename(into / path.name)
-        placed.append(path.name)
+    held.bring(snapshot.id, [settings.files], scratch)
+    archive = inside(scratch, settings.files)
+    if not archive.is_file() or sealing.file_digest(archive) != manifest["files"]["sha256"]:
+        raise Damaged(
+            f"{settings.files.name} of {snapshot.id[:8]} is not what the manifest says. Take an older backup."
+        )
+    archive.rename(into / archive.name)
     shutil.rmtree(scratch)
-    return {"at": manifest["at"], "files": placed}
+    return {"at": manifest["at"], "archive": str(into / archive.name)}
 
 
 def server(settings: Settings, *, into: Path, target: str, moment: str, wait: float) -> dict[str, Any]:
     """Make the whole server's data folder as it was at a moment, started once and ended cleanly.
 
+    Args:
+        into: a folder, empty or of an interrupted restore; `data` appears in it when everything is done.
+
     Raises:
-        Refused: the folder is there already.
+        Refused: there is one already.
     """
     begun = time.monotonic()
-    if into.exists():
-        raise Refused(f"{into} is there already, and a server is never restored over another. Nothing was changed.")
+    if (into / "data").exists():
+        raise Refused(
+            f"{into}/data is there already, and a server is never restored over another. Nothing was changed."
+        )
     held = repository(settings, settings.target(target))
+    draft = into / "partial"
+    shutil.rmtree(draft, ignore_errors=True)
     with work(settings, "a restore of the server", wait) as scratch:
-        draft = into.with_name(f"{into.name}.partial")
-        shutil.rmtree(draft, ignore_errors=True)
         snapshot = catalogue.holding(held, moment)
         with recovered(settings, held, scratch, draft, moment) as environment:
             found = databases.ask(_SIZES, environment)
-        draft.rename(into)
+    draft.rename(into / "data")
     return {"databases": found, "as_of": moment or snapshot.at, "seconds": round(time.monotonic() - begun, 3)}

@@ -83,7 +83,6 @@ class Settings:
     server: Server
     databases: tuple[str, ...]
     objects: Objects | None
-    paths: tuple[str, ...]
     targets: tuple[Target, ...]
     retention: Retention
     ship_seconds: int
@@ -93,7 +92,6 @@ class Settings:
     key: str = field(repr=False)
     work: Path = Path("/backup")
     metrics: Path = Path("/metrics")
-    stack: Path = Path("/host")
 
     @property
     def barman_home(self) -> Path:
@@ -109,6 +107,11 @@ class Settings:
     def mirror(self) -> Path:
         """The objects, by bucket."""
         return self.work / "objects"
+
+    @property
+    def files(self) -> Path:
+        """The stack's own files, as the host's root has put them together: configuration, .env, certificates."""
+        return self.work / "files.tar"
 
     @property
     def state(self) -> Path:
@@ -148,7 +151,6 @@ def load(path: Path = CONFIG, environment: Mapping[str, str] = os.environ) -> Se
         server=Server(**raw["server"], password=secret("DATABASE_BACKUP_PASSWORD")),
         databases=tuple(raw["databases"]),
         objects=_objects(raw["objects"], secret),
-        paths=tuple(raw["paths"]),
         targets=tuple(_target(entry, secret) for entry in raw["targets"]),
         retention=Retention(**raw["retention"]),
         ship_seconds=raw["ship_seconds"],
@@ -156,7 +158,7 @@ def load(path: Path = CONFIG, environment: Mapping[str, str] = os.environ) -> Se
         rate_mib=raw["rate_mib"],
         jobs=raw["jobs"],
         key=secret("BACKUP_ENCRYPTION_KEY"),
-        **{name: Path(raw[name]) for name in ("work", "metrics", "stack") if name in raw},
+        **{name: Path(raw[name]) for name in ("work", "metrics") if name in raw},
     )
 
 

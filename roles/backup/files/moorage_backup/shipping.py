@@ -7,6 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from moorage_backup import cluster, locks, metrics
 from moorage_backup.backup import excluded, repository, say
@@ -107,14 +108,36 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **settings.server.environment}
 
 
+def alive(settings: Settings) -> Path:
+    """Touched by whoever receives and ships, between two rounds."""
+    return settings.state / "alive"
+
+
+def health(settings: Settings) -> None:
+    """Whether receiving and shipping go on.
+
+    Raises:
+        Failure: nothing was heard of them for longer than a round may take.
+    """
+    try:
+        age = time.time() - alive(settings).stat().st_mtime
+    except FileNotFoundError as error:
+        raise Failure("Receiving and shipping have not begun.") from error
+    # A round asks each target for a few things, each with its own limit.
+    if age > 60 + 3 * settings.target_seconds * len(settings.targets):
+        raise Failure(f"Nothing was heard of receiving and shipping for {age:.0f} s.")
+
+
 def serve(settings: Settings) -> None:
     """Receive and ship until told to end (SIGTERM). What fails is tried again at the next round, and said once."""
+    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     receiver, shipper = Receiver(settings), Shipper(settings)
     last: list[str] = []
     due = 0.0
     try:
         while True:
             receiver.ensure()
+            alive(settings).touch()
             if time.monotonic() >= due:
                 due = time.monotonic() + settings.ship_seconds
                 failures = shipper.round()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
@@ -11,11 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from moorage_backup import databases
-from moorage_backup.cluster import SERVER_UID
 from moorage_backup.failures import CommandFailed, Failure
 from moorage_backup.running import run
 
-_AS_SERVER = ["setpriv", f"--reuid={SERVER_UID}", f"--regid={SERVER_UID}", "--clear-groups"]
 _ACCESS = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
 # PostgreSQL's words where the log ends before a commit that is later than the moment asked for.
 UNREACHED = "recovery ended before configured recovery target was reached"
@@ -38,10 +35,8 @@ class Unreached(Failure):
 def empty(folder: Path, port: int = 0) -> Iterator[dict[str, str]]:
     """A new server without anything in it; what libpq's programs need to reach it as its superuser."""
     folder.mkdir(mode=0o700, parents=True)
-    os.chown(folder, SERVER_UID, SERVER_UID)
     run(
         [
-            *_AS_SERVER,
             "initdb",
             "--no-sync",
             "--username=postgres",
@@ -79,12 +74,10 @@ def running(
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(mode=0o700)
     (place / "pg_hba.conf").write_text(_ACCESS)
-    for path in (place, place / "pg_hba.conf"):
-        os.chown(path, SERVER_UID, SERVER_UID)
     settings = [f"{name}={value}" for name, value in (limits or {}).items()]
     settings += [f"unix_socket_directories={place}", f"hba_file={place}/pg_hba.conf", "ssl=off", "archive_mode=off"]
     settings += [f"listen_addresses={'127.0.0.1' if port else ''}", "shared_buffers=64MB", "timezone=UTC", *options]
-    words = [*_AS_SERVER, "postgres", "-D", str(data), *(word for setting in settings for word in ("-c", setting))]
+    words = ["postgres", "-D", str(data), *(word for setting in settings for word in ("-c", setting))]
     if port:
         words += ["-c", f"port={port}"]
     log = place / "log"
