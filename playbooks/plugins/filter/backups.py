@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,11 @@ def _keys(targets: Iterable[Mapping[str, str]]) -> list[str]:
     return [f"{prefix}_{half}" for prefix in sorted(prefixes) for half in HALVES]
 
 
+def from_environment(names: Iterable[str]) -> list[dict[str, str]]:
+    """Variables of the controller's environment as ``{key, value}``; the value is empty where one is not set."""
+    return [{"key": name, "value": os.environ.get(name, "")} for name in names]
+
+
 def program_digest(folder: str) -> str:
     """A digest of the Python files in a folder of this repository's roles (``backup/files/moorage_backup``)."""
     digest = hashlib.sha256()
@@ -82,6 +88,21 @@ def backup_lines(facts: Mapping[str, Any]) -> list[str]:
     return out
 
 
+def rebuild_lines(facts: Mapping[str, Any], now: float, begun: float) -> list[str]:
+    """What a person is told of a host that was rebuilt.
+
+    Args:
+        facts: what `moorage-backup restore-server` printed.
+        now, begun: seconds since the epoch.
+    """
+    size = sum(facts["databases"].values())
+    return [
+        f"The product runs again, {(now - begun) / 60:.1f} minutes after this run began ({size / 1e6:.0f} MB of databases,"
+        f" back in {facts['seconds']:.0f} s).",
+        f"Everything that was acknowledged before {facts['as_of']} is there. What came after was not in the target yet.",
+    ]
+
+
 class FilterModule:
     """What Ansible loads."""
 
@@ -92,6 +113,8 @@ class FilterModule:
             "backup_lines": backup_lines,
             "backup_secrets": backup_secrets,
             "backup_targets": backup_targets,
+            "from_environment": from_environment,
             "placed_files": placed_files,
+            "rebuild_lines": rebuild_lines,
             "program_digest": program_digest,
         }

@@ -144,7 +144,7 @@ class Stage:
 
     def call(self, *words: str, environment: dict[str, str] | None = None, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """`moorage-backup …`, however it ends."""
-        given = {"POSTGRES_PASSWORD": "x", **(environment or {})}
+        given = {"DATABASE_ADMIN_PASSWORD": "x", **(environment or {})}
         options = [word for name, value in given.items() for word in ("-e", f"{name}={value}")]
         return self.engine.attempt("exec", *options, self.of("backup"), *before, "moorage-backup", *words)
 

@@ -140,8 +140,9 @@ def _refuse_full_disk(settings: Settings) -> None:
     free = shutil.disk_usage(settings.work).free
     if free < 2 * size + RESERVE:
         raise Refused(
-            f"The databases have {size // 2**20} MB, and {settings.work} {free // 2**20} MB free; {(2 * size + RESERVE) // 2**20}"
-            " MB are wanted, so that PostgreSQL still has room. Free some, or take a larger disk. Nothing was begun."
+            f"The databases have {size // 2**20} MB, and {settings.work} {free // 2**20} MB free;"
+            f" {(2 * size + RESERVE) // 2**20} MB are wanted, so that PostgreSQL still has room."
+            " Free some, or take a larger disk. Nothing was begun."
         )
 
 

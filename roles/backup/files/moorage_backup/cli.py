@@ -20,10 +20,6 @@ def _serve(options: argparse.Namespace, given: settings.Settings) -> None:
     shipping.serve(given)
 
 
-def _health(options: argparse.Namespace, given: settings.Settings) -> None:
-    shipping.health(given)
-
-
 def _run(options: argparse.Namespace, given: settings.Settings) -> dict[str, Any]:
     yield_to_others()
     return backup.backup(given, options.wait)
@@ -105,7 +101,6 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     command("serve", _serve, "Receive the write-ahead log and store it in the targets, until told to end.")
-    command("health", _health, "Say by the exit code whether `serve` is at work.")
     run = command("run", _run, "Back everything up, into every target.")
     run.add_argument("--wait", type=float, default=3600, help="seconds to wait for a backup or restore that is at work")
     listing = command("list", _list, "The sealed backups in a target, oldest first.")

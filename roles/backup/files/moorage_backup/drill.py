@@ -69,7 +69,9 @@ def _proved(settings: Settings, held: Repository, scratch: Path, wanted: str, ch
     facts: dict[str, Any] = {"backup": snapshot.id[:8], "at": manifest["at"], "lost_seconds": lost}
     held.check()
     stages: dict[str, Callable[[], Any]] = {
-        "databases": lambda: _logical(settings, held, scratch / "logical", snapshot.id, manifest, check_within),
+        "databases": lambda: _logical(
+            settings, held, scratch / "logical", snapshot.id, manifest=manifest, check_within=check_within
+        ),
         "server": lambda: _physical(settings, held, scratch / "physical"),
         "objects": lambda: _objects(settings, held, scratch / "objects", snapshot.id, manifest),
     }
@@ -83,15 +85,21 @@ def _proved(settings: Settings, held: Repository, scratch: Path, wanted: str, ch
 def _reached(settings: Settings, held: Repository) -> float:
     """Up to when the target has everything: what would be lost if the host were lost now came after.
 
-    A target that has the whole log of a server that writes nothing gets no new snapshot, and so the shipper's word counts;
-    on another machine than the host's, which has none, the newest snapshot's.
+    A target that has the whole log of a server that writes nothing gets no new snapshot, and so the shipper's word
+    counts; on another machine than the host's, which has none, the newest snapshot's.
     """
     told = metrics.value(settings.metrics / shipping.FILE, shipping.METRIC, held.target.name)
     return told or cluster.instant(catalogue.holding(held, "").at).timestamp()
 
 
 def _logical(
-    settings: Settings, held: Repository, scratch: Path, snapshot: str, manifest: Mapping[str, Any], check_within: float
+    settings: Settings,
+    held: Repository,
+    scratch: Path,
+    snapshot: str,
+    *,
+    manifest: Mapping[str, Any],
+    check_within: float,
 ) -> dict[str, int]:
     """Each dump into an empty server, table by table as the manifest says; rows by database."""
     scratch.mkdir(mode=0o711)

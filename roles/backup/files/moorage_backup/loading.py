@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,10 @@ from moorage_backup.running import run
 
 # What an archive of one database does not hold unless it means others.
 _ELSEWHERE = re.compile(
-    r"^\d+; \d+ \d+ (DATABASE|SUBSCRIPTION|SERVER|USER MAPPING|EVENT TRIGGER|PROCEDURAL LANGUAGE|FOREIGN DATA WRAPPER)\b"
+    r"^\d+; \d+ \d+ (DATABASE|SUBSCRIPTION|SERVER|USER MAPPING|EVENT TRIGGER|PROCEDURAL LANGUAGE"
+    r"|FOREIGN DATA WRAPPER)\b"
 )
+_SECURITY = re.compile(r"^\d+; \d+ \d+ (ROW SECURITY|POLICY) ")
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _ROLE_LINE = re.compile(r"(CREATE ROLE|ALTER ROLE|GRANT|COMMENT ON ROLE|SET) [^\\]*;|--.*|", re.DOTALL)
 _FINGERPRINT = """
@@ -51,8 +54,8 @@ def refuse(name: str, there: Mapping[str, Any] | None) -> None:
     if there:
         raise Refused(
             f"There is a database {name} already (fingerprint {fingerprint(there)}, {there['bytes'] // 2**20} MB,"
-            f" {there['connections']} connections), and nothing is restored over one. Give a name that is not taken; what"
-            " was restored and verified is swapped in afterwards. Nothing was changed."
+            f" {there['connections']} connections), and nothing is restored over one. Give a name that is not taken;"
+            " what was restored and verified is swapped in afterwards. Nothing was changed."
         )
 
 
@@ -67,6 +70,7 @@ def load(
     manifest: Mapping[str, Any],
     into: str,
     jobs: int,
+    *,
     tables: tuple[str, ...] = (),
 ) -> None:
     """Make a database of a dump. What fails leaves no database behind.
@@ -84,7 +88,8 @@ def load(
     """
     content = str(folder / dumps.CONTENT)
     refuse(into, look(environment, into))
-    if lines := elsewhere(run(["pg_restore", "--list", content])):
+    listing = run(["pg_restore", "--list", content])
+    if lines := elsewhere(listing):
         raise Refused(f"This dump reaches beyond its database: {'; '.join(lines[:3])}. It was not restored.")
     owner = manifest["owner"]
     with _stranger(environment, owner) as stranger:
@@ -93,19 +98,26 @@ def load(
         )
         try:
             databases.tell(_rights(into, manifest, stranger["PGUSER"]), environment)
-            words = [
-                "pg_restore",
-                "--exit-on-error",
-                "--no-owner",
-                f"--role={owner}",
-                f"--jobs={jobs}",
-                f"--dbname={into}",
-            ]
-            run([*words, *_only(tables), content], env=stranger)
+            words = ["pg_restore", "--exit-on-error", "--no-owner", f"--role={owner}", f"--jobs={jobs}", "-d", into]
+            for part in parts(listing):
+                with tempfile.NamedTemporaryFile("w") as order:
+                    order.write(part)
+                    order.flush()
+                    run([*words, *_only(tables), f"--use-list={order.name}", content], env=stranger)
             databases.tell(f"REVOKE CONNECT ON DATABASE {quoted(into)} FROM {quoted(stranger['PGUSER'])}", environment)
         except BaseException:
             databases.tell(f"DROP DATABASE IF EXISTS {quoted(into)} WITH (FORCE)", environment)
             raise
+
+
+def parts(listing: str) -> tuple[str, str]:
+    """A dump's list in two: row level security comes when everything else is there. Pure.
+
+    Before that it would bind the owner as well, and a foreign key is not checked by whom it binds.
+    """
+    lines = [line for line in listing.splitlines() if not line.startswith(";")]
+    policies = [line for line in lines if _SECURITY.match(line)]
+    return "\n".join(line for line in lines if line not in policies) + "\n", "\n".join(policies) + "\n"
 
 
 def _only(tables: tuple[str, ...]) -> list[str]:

@@ -29,9 +29,8 @@ def environment(objects: Objects) -> dict[str, str]:
         # Buckets are made by `moorage setup`, with their policies.
         "NO_CHECK_BUCKET": "true",
     }
-    return {f"RCLONE_CONFIG_{_REMOTE.upper()}_{name}": value for name, value in facts.items()} | {
-        "RCLONE_CONFIG": "/dev/null"
-    }
+    named = {f"RCLONE_CONFIG_{_REMOTE.upper()}_{name}": value for name, value in facts.items()}
+    return {**named, "RCLONE_CONFIG": "/dev/null"}
 
 
 def rclone(objects: Objects, *words: str, seconds: float | None = None) -> str:
@@ -46,7 +45,7 @@ def rclone(objects: Objects, *words: str, seconds: float | None = None) -> str:
 
 
 def mirror(settings: Settings) -> dict[str, Any]:
-    """Bring the mirror of each bucket to what the bucket holds; how many objects and bytes, and a digest of the listing.
+    """Bring the mirror of each bucket to what the bucket holds: objects and bytes of each, and a digest of its index.
 
     Raises:
         CommandFailed: what was mirrored before the failure stays and is gone on from.

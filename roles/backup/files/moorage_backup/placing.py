@@ -1,11 +1,14 @@
 """The last step of a restore: what was restored and verified takes the place of what lives, or fills its gaps."""
 
+# ruff: noqa: S608 - names are quoted, and no value of a row is in a statement
+
 from __future__ import annotations
 
 import json
 import os
 import subprocess
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from moorage_backup import databases, loading
@@ -38,29 +41,35 @@ def swap(settings: Settings, *, live: str, restored: str, fingerprint: str) -> d
     assert before  # noqa: S101 - looked at just above
     if loading.fingerprint(before) != fingerprint:
         raise Refused(
-            f"The fingerprint of {live} on this server is {loading.fingerprint(before)}, not {fingerprint}: either this is another"
-            " server than you think, or it was swapped already. Nothing was changed."
+            f"The fingerprint of {live} on this server is {loading.fingerprint(before)}, not {fingerprint}: either this"
+            " is another server than you think, or it was swapped already. Nothing was changed."
         )
     aside = f"{live}_before_{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}"
     begun = time.monotonic()
-    databases.tell(_swap_statements(live, restored, aside), admin)
+    _rename(admin, live, restored, aside)
     return {"live": live, "aside": aside, "seconds": round(time.monotonic() - begun, 3)}
 
 
-def _swap_statements(live: str, restored: str, aside: str) -> str:
-    """Nobody is let in while the names change: both changes are committed as one. Pure."""
-    ended = (
-        "DO $$ BEGIN FOR i IN 1..200 LOOP PERFORM pg_terminate_backend(pid) FROM pg_stat_activity"
-        f" WHERE datname IN ({literal(live)}, {literal(restored)}) AND pid <> pg_backend_pid();"
-        f" EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname IN ({literal(live)}, {literal(restored)}));"
-        " PERFORM pg_sleep(0.05); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$;"
-    )
-    return (
-        f"ALTER DATABASE {quoted(live)} ALLOW_CONNECTIONS false; ALTER DATABASE {quoted(restored)} ALLOW_CONNECTIONS false;"
-        f"{ended} BEGIN;"
-        f" ALTER DATABASE {quoted(live)} RENAME TO {quoted(aside)}; ALTER DATABASE {quoted(restored)} RENAME TO {quoted(live)};"
-        f" COMMIT; ALTER DATABASE {quoted(live)} ALLOW_CONNECTIONS true; ALTER DATABASE {quoted(aside)} ALLOW_CONNECTIONS true;"
-    )
+def _rename(admin: Mapping[str, str], live: str, restored: str, aside: str) -> None:
+    """Both names change in one transaction. Whoever connects meanwhile waits for it; whoever came just before fails it.
+
+    Raises:
+        CommandFailed: somebody came just before each time; nothing was changed.
+    """
+    names = f"{literal(live)}, {literal(restored)}"
+    statements = f"""
+        BEGIN;
+        SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname IN ({names});
+        ALTER DATABASE {quoted(live)} RENAME TO {quoted(aside)};
+        ALTER DATABASE {quoted(restored)} RENAME TO {quoted(live)};
+        COMMIT;
+    """
+    for tries_left in reversed(range(10)):
+        try:
+            return databases.tell(statements, admin)
+        except CommandFailed as failed:
+            if not tries_left or "being accessed by other users" not in failed.said:
+                raise
 
 
 def put_back(settings: Settings, *, live: str, restored: str, table: str) -> dict[str, Any]:
@@ -78,16 +87,15 @@ def put_back(settings: Settings, *, live: str, restored: str, table: str) -> dic
     for statement in (
         f"CREATE TEMP TABLE restored ON COMMIT DROP AS SELECT {listed} FROM {where} WITH NO DATA",
         "COPY restored FROM STDIN",
-        f"WITH added AS (INSERT INTO {where} ({listed}) OVERRIDING SYSTEM VALUE SELECT * FROM restored ON CONFLICT DO NOTHING"
-        " RETURNING 1) SELECT json_build_object('restored', (SELECT count(*) FROM restored), 'added', (SELECT count(*) FROM added))",
+        f"WITH added AS (INSERT INTO {where} ({listed}) OVERRIDING SYSTEM VALUE"
+        " SELECT * FROM restored ON CONFLICT DO NOTHING RETURNING 1)"
+        " SELECT json_build_object('restored', (SELECT count(*) FROM restored), 'added', (SELECT count(*) FROM added))",
     ):
         words += ["-c", statement]
-    with stream(
-        ["psql", "-Xq", "-d", restored, "-c", f"COPY (SELECT {listed} FROM {where}) TO STDOUT"], env=admin
-    ) as rows:
-        done = subprocess.run(
-            words, env={**os.environ, **admin}, stdin=rows, capture_output=True, text=True, check=False
-        )
+    environment = {**os.environ, **admin}
+    copy = f"COPY (SELECT {listed} FROM {where}) TO STDOUT"
+    with stream(["psql", "-Xq", "-d", restored, "-c", copy], env=admin) as rows:
+        done = subprocess.run(words, env=environment, stdin=rows, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CommandFailed("psql", done.returncode, done.stderr)
     return {"table": table, **json.loads(done.stdout)}

@@ -88,8 +88,8 @@ class Repository:
             return Unreachable(f"{name}: there are no backups in {self.target.repository}.")
         if failed.code == WRONG_PASSWORD:
             return WrongKey(
-                f"{name}: BACKUP_ENCRYPTION_KEY does not open {self.target.repository}. It was made with another key: use"
-                " that one. Nothing was changed."
+                f"{name}: BACKUP_ENCRYPTION_KEY does not open {self.target.repository}. It was made with another key:"
+                " use that one. Nothing was changed."
             )
         if any(sign in said for sign in _DAMAGE):
             return Damaged(f"{name}: what is stored there is damaged: {said}")

@@ -18,7 +18,7 @@ from moorage_backup.repository import Repository
 from moorage_backup.settings import Settings
 
 _SIZES = "SELECT json_object_agg(datname, pg_database_size(oid)) FROM pg_database WHERE NOT datistemplate"
-PASSWORD = "POSTGRES_PASSWORD"
+PASSWORD = "DATABASE_ADMIN_PASSWORD"  # noqa: S105 - a variable's name
 
 
 def administrator(settings: Settings) -> dict[str, str]:
@@ -34,7 +34,7 @@ def administrator(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def work(settings: Settings, what: str, wait: float) -> Iterator[Path]:
-    """A folder for a restore, alone at work; what an interrupted one left is cleared away before, and all of it after."""
+    """A folder for a restore, alone at work. What an interrupted one left is cleared away first, and all of it after."""
     with locks.alone(settings.state, locks.RUN, what, wait=wait):
         scratch = settings.work / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
@@ -156,7 +156,8 @@ def objects_(
             raise Damaged(f"{len(wrong)} objects are not what was stored, {wrong[0]} first. Take an older backup.")
         if objects.any_below(settings.objects, bucket, into):
             raise Refused(
-                f"There are objects below {bucket}/{into} already. Give a prefix that is not taken. Nothing was changed."
+                f"There are objects below {bucket}/{into} already. Give a prefix that is not taken."
+                " Nothing was changed."
             )
         objects.put(settings.objects, here, bucket, into)
     return {"bucket": bucket, "below": into, "seconds": round(time.monotonic() - begun, 3), **objects.summed(index)}
