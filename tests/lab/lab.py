@@ -17,7 +17,7 @@ from tests.lab.network import DOMAIN, FIRST_HOST, Plan, ensure_network, write_na
 from tests.lab.product import push_products
 from tests.lab.progress import say
 from tests.lab.recipes import PINNED, ensure_image
-from tests.lab.services import Authority, Registry
+from tests.lab.services import Authority, Bucket, Registry
 from tests.lab.shapes import Shape
 from tests.lab.variants import Change, broken, push_variant
 
@@ -78,6 +78,13 @@ class Lab:
     def authority(self) -> Authority:
         """The certificate authority."""
         return Authority(self.engine, self.plan)
+
+    @property
+    def bucket(self) -> Bucket:
+        """A bucket elsewhere, made when asked for."""
+        bucket = Bucket(self.engine, self.plan)
+        bucket.ensure()
+        return bucket
 
     def _ensure_key(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

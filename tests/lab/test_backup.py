@@ -1,69 +1,95 @@
-"""Dumps on a whole host: by playbook, twice, and back into a database of the same server."""
+"""Backups on a whole host: by timer and by playbook, proved, and brought back in the place of what lives."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from tests.lab import Host, Lab
-from tests.lab.playbook import Run, ansible, succeeded
-from tests.lab.serving import release
+from tests.lab.backups.stage import wait_for
+from tests.lab.playbook import ansible, succeeded
+from tests.lab.web import Client
 
-FOLDER = "/opt/moorage/backups"
-COUNTS = """
-SELECT string_agg(format('%s=%s', table_name,
-    (xpath('//n/text()', query_to_xml(format('SELECT count(*) AS n FROM %I', table_name), true, true, '')))[1]),
-    ' ' ORDER BY table_name)
-FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
-"""
+METRICS = "/opt/moorage/metrics"
 
 
-@pytest.fixture(scope="module")
-def twice(lab: Lab, site: Host) -> tuple[Run, Run]:
-    # The worker's rounds leave their jobs in the database every few seconds, a change as good as any.
-    worker = f"moorage-worker-{release(site)['units']['controlplane']['active']}"
-    site.exec("docker", "pause", worker)
-    try:
-        return succeeded(ansible(lab, "backup")), succeeded(ansible(lab, "backup"))
-    finally:
-        site.exec("docker", "unpause", worker)
-
-
-def sql(site: Host, database: str, question: str) -> str:
+def sql(site: Host, question: str, database: str = "moorage") -> str:
     words = ("docker", "exec", "moorage-postgres", "psql", "-U", "postgres", "-XAtq", "-d", database, "-c", question)
     return site.exec(*words).strip()
 
 
-def test_the_second_dump_changes_nothing_and_says_so(site: Host, twice):
-    first, second = twice
-    assert first.changed == 1 and "moorage: dumped to moorage-" in first.output
-    assert second.changed == 0 and "moorage: nothing changed since moorage-" in second.output
-    names = site.exec("ls", FOLDER).split()
-    assert [name.rpartition(".")[2] for name in names] == ["json", "gz"]
-    assert site.exec("stat", "-c", "%a %U", *(f"{FOLDER}/{name}" for name in names)).split() == ["600", "root"] * 2
+def says(site: Host, unit: str, name: str) -> str:
+    return site.exec("systemctl", "show", "--value", "-p", name, unit).strip()
 
 
-def test_the_dump_is_what_the_database_was(site: Host, twice):
-    (manifest,) = (path for path in site.exec("ls", FOLDER).split() if path.endswith(".json"))
-    seal = json.loads(site.exec("cat", f"{FOLDER}/{manifest}"))
-    assert seal["database"] == "moorage" and seal["why"] == "by-hand"
-    assert seal["revision"] == sql(site, "moorage", "SELECT version_num FROM alembic_version")
-    sql(site, "postgres", "CREATE DATABASE restored")
-    try:
-        restore = (
-            f"zcat {FOLDER}/{seal['file']} | docker exec -i moorage-postgres psql -U postgres -X -v ON_ERROR_STOP=1"
-        )
-        site.exec("bash", "-o", "pipefail", "-c", f"{restore} -q -d restored")
-        was, now = sql(site, "restored", COUNTS), sql(site, "moorage", COUNTS)
-        assert "alembic_version=1" in was and "procrastinate_jobs=" in was
-        settled = [pair for pair in now.split() if not pair.startswith("procrastinate_")]
-        assert [pair for pair in was.split() if not pair.startswith("procrastinate_")] == settled
-    finally:
-        sql(site, "postgres", "DROP DATABASE restored")
+@pytest.fixture(scope="module")
+def backed_up(site: Host) -> None:
+    """What a night brings: the timer's unit, and the drill that follows it."""
+    site.exec("systemctl", "start", "moorage-backup.service")
+    wait_for(lambda: says(site, "moorage-drill.service", "ActiveState") == "inactive", 120)
 
 
-def test_a_plan_reads_and_writes_nothing(lab: Lab, site: Host, twice):
-    before = site.exec("ls", FOLDER)
-    succeeded(ansible(lab, "backup", "--check"))
-    assert site.exec("ls", FOLDER) == before
+def test_the_timers_wait(site: Host):
+    for timer in ("moorage-backup.timer", "moorage-drill.timer"):
+        assert says(site, timer, "ActiveState") == "active" and says(site, timer, "UnitFileState") == "enabled"
+        assert says(site, timer, "NextElapseUSecRealtime")
+
+
+def test_the_night_makes_a_backup_and_proves_it(site: Host, backed_up):
+    for unit in ("moorage-backup.service", "moorage-drill.service"):
+        assert says(site, unit, "Result") == "success", site.exec("journalctl", "-u", unit, "-n", "30", "--no-pager")
+    kept = site.exec("cat", f"{METRICS}/backup.prom", f"{METRICS}/drill.prom", f"{METRICS}/wal.prom")
+    assert 'moorage_backup_last_result{target="local"} 1\n' in kept
+    assert 'moorage_restore_drill_last_result{target="local"} 1\n' in kept
+    lost = float(re.search(r'moorage_restore_drill_lost_seconds\{target="local"\} (\S+)', kept).group(1))
+    assert lost < 300, "the recovery point is 5 minutes at most"
+    assert "docker" not in site.exec("docker", "ps", "-a", "--format", "{{.Names}}").replace("moorage-drill", "docker")
+
+
+def test_what_backs_up_may_do_nothing_on_the_host(site: Host):
+    facts = json.loads(site.exec("docker", "inspect", "moorage-backup"))[0]
+    assert facts["Config"]["User"] == "999:999" and facts["HostConfig"]["CapDrop"] == ["ALL"]
+    assert not facts["HostConfig"]["CapAdd"] and facts["HostConfig"]["ReadonlyRootfs"]
+    assert "POSTGRES_PASSWORD" not in json.dumps(facts["Config"]["Env"])
+
+
+def test_nothing_acknowledged_can_be_lost_by_a_crash_of_the_server(site: Host):
+    assert [sql(site, f"SHOW {name}") for name in ("fsync", "synchronous_commit", "full_page_writes")] == ["on"] * 3
+
+
+def test_a_database_is_restored_by_playbook_and_takes_the_live_ones_place(lab: Lab, site: Host, backed_up, web: Client):
+    sql(site, "CREATE TABLE since_then (x int)")
+    words = ("-e", "restore_what=database", "-e", "restore_target=moorage_then")
+    live = ansible(lab, "restore", *words[:2], "-e", "restore_target=moorage")
+    assert live.code == 2 and "nothing is restored over one" in live.words
+    fingerprint = re.search(r"fingerprint (\d+-\d+)", live.words).group(1)
+    other = ansible(lab, "restore", *words, "-e", f"restore_swap={fingerprint}1")
+    assert other.code == 2 and "another server than you think" in other.words
+    sql(site, "DROP DATABASE moorage_then", "postgres")
+    run = succeeded(ansible(lab, "restore", *words, "-e", f"restore_swap={fingerprint}"))
+    assert "The running version works with the tables of moorage_then." in run.words
+    assert sql(site, "SELECT to_regclass('since_then') IS NULL") == "t"
+    aside = sql(site, "SELECT datname FROM pg_database WHERE datname LIKE 'moorage_before_%'", "postgres")
+    assert sql(site, "SELECT to_regclass('since_then') IS NOT NULL", aside) == "t"
+    wait_for(lambda: web.api("/api/v1/health/ready").status == 200)
+    sql(site, f"DROP DATABASE {aside}", "postgres")
+
+
+def test_the_whole_server_goes_back_to_a_moment(lab: Lab, site: Host, backed_up, web: Client):
+    sql(site, "CREATE TABLE before_the_mistake (x int)")
+    moment = sql(site, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')")
+    sql(site, "DROP TABLE before_the_mistake")
+    begun = float(site.exec("date", "+%s"))
+    shipped = r'moorage_wal_archive_last_success_timestamp_seconds\{target="local"\} (\S+)'
+    wait_for(lambda: float(re.search(shipped, site.exec("cat", f"{METRICS}/wal.prom")).group(1)) > begun, 90)
+    words = ("-e", "restore_what=everything", "-e", f"restore_time={moment}", "-e")
+    assert ansible(lab, "restore", *words, "restore_target=elsewhere").code == 2
+    succeeded(ansible(lab, "restore", *words, "restore_target=vps", "-e", "restore_swap=vps"))
+    assert sql(site, "SELECT to_regclass('before_the_mistake') IS NOT NULL") == "t"
+    wait_for(lambda: web.api("/api/v1/health/ready").status == 200)
+    sql(site, "DROP TABLE before_the_mistake")
+    (aside,) = site.exec("sh", "-c", "ls -d /opt/moorage/data/postgres.before-*").split()
+    site.exec("rm", "-rf", aside)
+    succeeded(ansible(lab, "verify_backup"))

@@ -97,9 +97,10 @@ def rebuild_lines(facts: Mapping[str, Any], now: float, begun: float) -> list[st
     """
     size = sum(facts["databases"].values())
     return [
-        f"The product runs again, {(now - begun) / 60:.1f} minutes after this run began ({size / 1e6:.0f} MB of databases,"
-        f" back in {facts['seconds']:.0f} s).",
-        f"Everything that was acknowledged before {facts['as_of']} is there. What came after was not in the target yet.",
+        f"The product runs again, {(now - begun) / 60:.1f} minutes after this run began"
+        f" ({size / 1e6:.0f} MB of databases, back in {facts['seconds']:.0f} s).",
+        f"Everything that was acknowledged before {facts['as_of']} is there."
+        " What came after was not in the target yet.",
     ]
 
 

@@ -53,15 +53,30 @@ class Stage:
     engine: Engine
     name: str
     folder: Path
+    program = PROGRAM
+    fake_clock = "/usr/local/lib/fake-clock.so"
 
     def up(self) -> None:
         """Start the server and the bucket, with a database in it, and what backs it up."""
         self.engine.run("network", "create", "--label", f"moorage.stage={self.name}", self.name)
         self.bucket_up()
-        words = ["--user", "999:999", "-e", "POSTGRES_PASSWORD=x", "-e", "POSTGRES_INITDB_ARGS=--auth-local=peer --data-checksums"]
+        words = [
+            "--user",
+            "999:999",
+            "-e",
+            "POSTGRES_PASSWORD=x",
+            "-e",
+            "POSTGRES_INITDB_ARGS=--auth-local=peer --data-checksums",
+        ]
         self._run("postgres", "postgres", *words, "-v", f"{self.name}-data:/var/lib/postgresql/data")
         self.wait_for_server()
-        self.engine.run("exec", self.of("postgres"), "sh", "-c", "echo 'host replication all all scram-sha-256' >> $PGDATA/pg_hba.conf")
+        self.engine.run(
+            "exec",
+            self.of("postgres"),
+            "sh",
+            "-c",
+            "echo 'host replication all all scram-sha-256' >> $PGDATA/pg_hba.conf",
+        )
         self.sql("SELECT pg_reload_conf()", "postgres")
         self.sql(TABLES, "postgres")
         self.sql(ROWS)
@@ -98,7 +113,13 @@ class Stage:
 
     def configure(self, **other: Any) -> None:
         """What roles/backup would write."""
-        target = {"endpoint": "http://bucket:9000", "bucket": "backups", "prefix": "vps", "region": "us-east-1", "key": "S3_BACKUP"}
+        target = {
+            "endpoint": "http://bucket:9000",
+            "bucket": "backups",
+            "prefix": "vps",
+            "region": "us-east-1",
+            "key": "S3_BACKUP",
+        }
         config = {
             "host": "vps",
             "server": {"host": "postgres", "port": 5432, "user": "moorage_backup", "sslmode": "prefer"},
@@ -123,7 +144,7 @@ class Stage:
         folders = {"work": "/backup", "metrics": "/metrics", "etc": "/etc/moorage-backup"}
         given += [word for ours, there in folders.items() for word in ("-v", f"{self.folder / ours}:{there}")]
         given += ["-v", f"{PROGRAM}:/etc/moorage-backup/moorage_backup:ro", "--init", "--read-only", "--tmpfs", "/tmp"]
-        self._run("backup", "backup", *given, "--cap-drop=ALL", "--security-opt", "no-new-privileges", *words)
+        self._run("backup", "backup-clock", *given, "--cap-drop=ALL", "--security-opt", "no-new-privileges", *words)
 
     def down(self) -> None:
         """Remove every trace."""
@@ -139,10 +160,24 @@ class Stage:
 
     def sql(self, text: str, database: str = "shop") -> str:
         """What the superuser is answered."""
-        words = ["exec", "-i", self.of("postgres"), "psql", "-U", "postgres", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database]
+        words = [
+            "exec",
+            "-i",
+            self.of("postgres"),
+            "psql",
+            "-U",
+            "postgres",
+            "-XAtq",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            database,
+        ]
         return self.engine.run(*words, given=text).strip()
 
-    def call(self, *words: str, environment: dict[str, str] | None = None, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, *words: str, environment: dict[str, str] | None = None, before: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """`moorage-backup …`, however it ends."""
         given = {"DATABASE_ADMIN_PASSWORD": "x", **(environment or {})}
         options = [word for name, value in given.items() for word in ("-e", f"{name}={value}")]

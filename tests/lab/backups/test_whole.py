@@ -29,7 +29,9 @@ def test_the_seal_says_what_was_in_it(stage: Stage, sealed):
     assert sealed["objects"]["things"]["objects"] == 3 and sealed["objects"]["things"]["bytes"] == len("onetwothree")
     assert set(sealed["targets"]) == {"local", "bucket"}
     for target in ("local", "bucket"):
-        assert [entry["snapshot"] for entry in stage.does("list", "--target", target)] == [sealed["targets"][target]["id"][:8]]
+        assert [entry["snapshot"] for entry in stage.does("list", "--target", target)] == [
+            sealed["targets"][target]["id"][:8]
+        ]
         assert stage.metric("backup.prom", "moorage_backup_last_result", target) == 1
         assert stage.metric("backup.prom", "moorage_backup_size_bytes", target) > 1_000_000
         assert time.time() - stage.metric("backup.prom", "moorage_backup_last_success_timestamp_seconds", target) < 600
@@ -62,14 +64,18 @@ def test_a_database_comes_back_beside_the_live_one_and_takes_its_place(stage: St
         assert stage.sql("SELECT to_regclass('since') IS NULL") == "t"
         assert stage.sql("SELECT to_regclass('since') IS NOT NULL", swapped["aside"]) == "t"
     finally:
-        stage.sql(f'ALTER DATABASE shop RENAME TO shop_copy; ALTER DATABASE {swapped["aside"]} RENAME TO shop', "postgres")
+        stage.sql(
+            f"ALTER DATABASE shop RENAME TO shop_copy; ALTER DATABASE {swapped['aside']} RENAME TO shop", "postgres"
+        )
         stage.sql("DROP TABLE since")
 
 
 def test_nothing_is_restored_over_a_database_that_is_there(stage: Stage, sealed):
     said = stage.refuses("restore-database", "--database", "shop", "--into", "shop")
     assert "nothing is restored over one" in said and "fingerprint" in said
-    assert "cannot be a new database's name" in stage.refuses("restore-database", "--database", "shop", "--into", "x; DROP")
+    assert "cannot be a new database's name" in stage.refuses(
+        "restore-database", "--database", "shop", "--into", "x; DROP"
+    )
 
 
 def test_any_moment_comes_back_and_the_missing_rows_are_put_back(stage: Stage, sealed, forgotten):
@@ -85,16 +91,23 @@ def test_any_moment_comes_back_and_the_missing_rows_are_put_back(stage: Stage, s
     assert stage.sql("SELECT count(*), max(id) FROM people", "shop_then") == "20001|90001"
     back = stage.does("put-back", "--live", "shop", "--restored", "shop_then", "--table", "people")
     assert back == {"table": "people", "restored": 20001, "added": 19991}
-    assert stage.does("put-back", "--live", "shop", "--restored", "shop_then", "--table", "public.orders")["added"] == 4990
+    assert (
+        stage.does("put-back", "--live", "shop", "--restored", "shop_then", "--table", "public.orders")["added"] == 4990
+    )
     assert stage.sql("SELECT count(*), max(id) FROM people") == "20002|90002"
     stage.sql("DELETE FROM people WHERE id > 90000")
 
 
 def test_one_table_comes_back_alone(stage: Stage, sealed, forgotten):
     words = ("restore-database", "--database", "shop", "--into", "shop_table", "--table")
-    assert stage.does(*words, 'public.Odd Name')["rows"] == 4
-    assert stage.sql("SELECT string_agg(relname, ' ') FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
-                     "shop_table") == "Odd Name"
+    assert stage.does(*words, "public.Odd Name")["rows"] == 4
+    assert (
+        stage.sql(
+            "SELECT string_agg(relname, ' ') FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
+            "shop_table",
+        )
+        == "Odd Name"
+    )
     stage.sql("DROP DATABASE shop_table", "postgres")
     assert "no table public.nowhere" in stage.refuses(*words, "public.nowhere")
 
@@ -119,7 +132,10 @@ def test_a_drill_restores_everything_and_says_how_long_it_took(stage: Stage, sea
 
 def test_the_stacks_own_files_come_back(stage: Stage, sealed):
     made = stage.does("restore-files", "--into", "/backup/state")
-    assert json.dumps(made) and (stage.folder / "work/state/files.tar").read_bytes() == (stage.folder / "work/files.tar").read_bytes()
+    assert (
+        json.dumps(made)
+        and (stage.folder / "work/state/files.tar").read_bytes() == (stage.folder / "work/files.tar").read_bytes()
+    )
 
 
 def test_a_target_that_is_not_declared_is_named(stage: Stage):

@@ -9,7 +9,7 @@ from typing import Any
 from moorage_backup import sealing
 from moorage_backup.cluster import instant
 from moorage_backup.failures import Damaged, Refused
-from moorage_backup.repository import LOG, SEALED, Repository, Snapshot
+from moorage_backup.repository import LOG, SEALED, Repository, Snapshot, credible
 
 MANIFEST = Path("/backup") / sealing.MANIFEST
 
@@ -30,7 +30,11 @@ def chosen(repository: Repository, wanted: str) -> tuple[Snapshot, dict[str, Any
         Damaged: its manifest cannot be read.
     """
     found = repository.snapshots(SEALED)
-    fitting = found[-1:] if wanted == "latest" else [snapshot for snapshot in found if snapshot.id.startswith(wanted)]
+    fitting = (
+        _credible(found)[-1:]
+        if wanted == "latest"
+        else [snapshot for snapshot in found if snapshot.id.startswith(wanted)]
+    )
     if len(fitting) != 1:
         name = repository.target.name
         raise Refused(
@@ -42,15 +46,19 @@ def chosen(repository: Repository, wanted: str) -> tuple[Snapshot, dict[str, Any
         raise Damaged(f"The manifest of {fitting[0].id[:8]} cannot be read ({error}). Take an older backup.") from error
 
 
+def _credible(snapshots: list[Snapshot]) -> list[Snapshot]:
+    """Oldest first, without those of the future: the newest would be one of them for as long as it lies ahead."""
+    past = [snapshot for snapshot in snapshots if credible(snapshot)]
+    return sorted(past or snapshots, key=lambda snapshot: instant(snapshot.at))
+
+
 def holding(repository: Repository, moment: str) -> Snapshot:
     """The snapshot that holds the log of a moment: the first that was begun after it; the newest of all without one.
 
     Raises:
         Refused: the target holds nothing as late as that.
     """
-    found = sorted(
-        [*repository.snapshots(SEALED), *repository.snapshots(LOG)], key=lambda snapshot: instant(snapshot.at)
-    )
+    found = _credible([*repository.snapshots(SEALED), *repository.snapshots(LOG)])
     if not found:
         raise Refused(f"{repository.target.name} holds no backup.")
     if not moment:

@@ -66,7 +66,8 @@ def _rename(admin: Mapping[str, str], live: str, restored: str, aside: str) -> N
     """
     for tries_left in reversed(range(10)):
         try:
-            return databases.tell(statements, admin)
+            databases.tell(statements, admin)
+            return
         except CommandFailed as failed:
             if not tries_left or "being accessed by other users" not in failed.said:
                 raise

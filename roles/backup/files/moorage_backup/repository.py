@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from moorage_backup.failures import CommandFailed, Damaged, Unreachable, WrongKey
@@ -42,6 +42,11 @@ class Added:
     files: int
     bytes: int
     grown: int
+
+
+def credible(snapshot: Snapshot) -> bool:
+    """Whether a snapshot is of the past, an hour's doubt granted."""
+    return datetime.fromisoformat(snapshot.at.replace("Z", "+00:00")) < datetime.now(UTC) + timedelta(hours=1)
 
 
 class Repository:
@@ -162,8 +167,15 @@ class Repository:
         words = [word for path in paths for word in ("--include", str(path))]
         self._restic("restore", snapshot, "--target", str(into), "--overwrite", "if-changed", *words)
 
-    def forget(self, retention: Retention) -> None:
-        """Drop what retention does not keep, and the space that it took."""
+    def forget(self, retention: Retention) -> list[Snapshot]:
+        """Drop what retention does not keep, and the space that it took.
+
+        Returns:
+            Snapshots of the future, of a clock that was wrong. Counted from them everything else would be old, so as long
+            as there are any, nothing is dropped.
+        """
+        if future := [one for tag in (SEALED, LOG) for one in self.snapshots(tag) if not credible(one)]:
+            return future
         days = retention.recovery_days
         sealed = [
             "--keep-daily",
@@ -180,6 +192,7 @@ class Repository:
                 "forget", "--host", self._host, "--tag", tag, "--group-by", "host,tags", *map(str, keep), "--quiet"
             )
         self._restic("prune", "--quiet", "--max-unused", "10%")
+        return []
 
     def check(self, *, read: str = "") -> None:
         """Whether everything is there; with `read` (`10%`, `100%`) also whether that share of it is undamaged.

@@ -34,7 +34,7 @@ def administrator(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def work(settings: Settings, what: str, wait: float) -> Iterator[Path]:
-    """A folder for a restore, alone at work. What an interrupted one left is cleared away first, and all of it after."""
+    """A folder for a restore, alone at work. What an interrupted one left is cleared away first, all of it after."""
     with locks.alone(settings.state, locks.RUN, what, wait=wait):
         scratch = settings.work / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
@@ -47,7 +47,7 @@ def work(settings: Settings, what: str, wait: float) -> Iterator[Path]:
 
 @contextmanager
 def dump_of(
-    settings: Settings, held: Repository, scratch: Path, database: str, wanted: str, moment: str
+    settings: Settings, held: Repository, scratch: Path, database: str, *, wanted: str, moment: str
 ) -> Iterator[Path]:
     """A sealed dump of a database: that of a backup, or one made of the server as it was at a moment."""
     if not moment:
@@ -112,10 +112,10 @@ def database(
     held = repository(settings, settings.target(target))
     with (
         work(settings, f"a restore of {name}", wait) as scratch,
-        dump_of(settings, held, scratch, name, wanted, moment) as folder,
+        dump_of(settings, held, scratch, name, wanted=wanted, moment=moment) as folder,
     ):
         manifest = sealing.opened(folder)
-        loading.load(admin, folder, manifest, into, settings.jobs, tables)
+        loading.load(admin, folder, manifest, into, settings.jobs, tables=tables)
         try:
             rows = loading.compare(admin, into, manifest, settings.jobs, tables)
         except Failure:

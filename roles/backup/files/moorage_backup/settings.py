@@ -170,7 +170,7 @@ def _objects(raw: Mapping[str, Any] | None, secret: Any) -> Objects | None:
 
 
 def _target(raw: Mapping[str, str], secret: Any) -> Target:
-    """One target: `{name, path}`, or `{name, endpoint, bucket, prefix, region, key}`; `key` begins its secrets' names."""
+    """One target: `{name, path}`, or `{name, endpoint, bucket, prefix, region, key}`; `key` begins its secrets."""
     if "path" in raw:
         return Target(raw["name"], raw["path"])
     environment = {

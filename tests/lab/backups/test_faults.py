@@ -1,0 +1,256 @@
+"""What goes wrong at night: each for real, nothing lost, and the next run is whole."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.lab.backups.stage import Stage, wait_for
+
+RESULT = "moorage_backup_last_result"
+# What each stage of a run is seen by.
+STAGES = {"dump": "pg_dump", "objects": "rclone", "copy": "pg_basebackup", "store": "restic backup"}
+
+
+@contextmanager
+def begun(stage: Stage, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in the container, on its way."""
+    options = ("-e", "DATABASE_ADMIN_PASSWORD=x", stage.of("backup"), "moorage-backup")
+    command = [stage.engine.client, "exec", *options, *words]
+    process = subprocess.Popen(
+        command, env=stage.engine.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def running(stage: Stage, pattern: str) -> list[str]:
+    """Processes in the container whose command line holds a pattern."""
+    out = stage.engine.attempt("exec", stage.of("backup"), "pgrep", "-f", pattern).stdout
+    return [pid for pid in out.split() if pid != "1"]
+
+
+def killed_at(stage: Stage, pattern: str, *words: str) -> None:
+    """Begin a command, and kill it and everything that it has begun with `kill -9` when a pattern is seen."""
+    with begun(stage, *words) as process:
+        wait_for(lambda: bool(running(stage, pattern)), 60)
+        ours = running(stage, f"moorage_backup {words[0]}")
+        stage.engine.attempt("exec", stage.of("backup"), "kill", "-9", *ours, *running(stage, pattern))
+        process.wait(30)
+
+
+@pytest.fixture
+def heavier(stage: Stage) -> Iterator[None]:
+    """Enough that a stage can be caught at work."""
+    stage.sql("CREATE TABLE heavy AS SELECT n, repeat(md5(n::text), 20) AS text FROM generate_series(1, 60000) n")
+    (stage.folder / "bucket/things/heavy").write_bytes(b"x" * 30_000_000)
+    yield
+    stage.sql("DROP TABLE heavy")
+    (stage.folder / "bucket/things/heavy").unlink()
+
+
+@pytest.mark.parametrize("pattern", STAGES.values(), ids=STAGES)
+def test_a_run_that_is_killed_leaves_no_backup_and_the_next_one_is_whole(stage: Stage, sealed, heavier, pattern):
+    before = stage.does("list")
+    killed_at(stage, pattern, "run")
+    assert stage.does("list") == before
+    made = stage.does("run")
+    assert len(stage.does("list")) == len(before) + 1 or stage.does("list")[-1] != before[-1]
+    assert made["databases"]["shop"]["tables"]["public heavy"]["rows"] == 60000
+    assert not list((stage.folder / "work/dumps").glob("*.partial"))
+
+
+def test_a_bucket_that_goes_away_midway_costs_that_bucket_alone(stage: Stage, sealed, heavier):
+    kept = stage.does("list", "--target", "bucket")
+    with begun(stage, "run") as process:
+        wait_for(lambda: bool(running(stage, "restic.*backup --json.*")), 60)
+        stage.engine.run("rm", "-f", stage.of("bucket"))
+        said = " ".join(process.communicate(timeout=300)[1].split())
+    assert process.returncode == 1 and "Not every target has this backup" in said
+    assert stage.metric("backup.prom", RESULT, "bucket") == 0 and stage.metric("backup.prom", RESULT, "local") == 1
+    stage.bucket_up()
+    assert stage.does("list", "--target", "bucket") == kept
+    stage.does("run")
+    assert stage.metric("backup.prom", RESULT, "bucket") == 1
+
+
+def test_the_log_waits_for_a_bucket_that_does_not_answer(stage: Stage, sealed):
+    stage.wait_until_shipped()
+    stage.engine.run("rm", "-f", stage.of("bucket"))
+    away = time.time()
+    stage.sql("CREATE TABLE meanwhile AS SELECT generate_series(1, 1000) AS n")
+    stage.wait_until_shipped("local", after=away)
+    time.sleep(max(0, 30 - (time.time() - away)))
+    name = "moorage_wal_archive_last_success_timestamp_seconds"
+    assert time.time() - stage.metric("wal.prom", name, "bucket") > 25, "an alert would see how far behind it is"
+    stage.bucket_up()
+    stage.wait_until_shipped("bucket")
+    assert stage.does("drill")["server"]["shop"] >= 26004
+    stage.sql("DROP TABLE meanwhile")
+
+
+def test_a_full_disk_ends_the_dump_and_the_one_before_stays(stage: Stage, sealed, heavier):
+    manifest = stage.folder / "work/dumps/shop/manifest.json"
+    before = manifest.read_bytes()
+    said = stage.refuses("run", before=("prlimit", "--fsize=200000"))
+    assert "File too large" in said or "File size limit exceeded" in said
+    assert manifest.read_bytes() == before and not list((stage.folder / "work/dumps").glob("*.partial"))
+    assert stage.metric("backup.prom", RESULT, "local") == 0
+    stage.does("run")
+
+
+def test_a_disk_that_would_be_full_is_not_begun_with(stage: Stage):
+    words = ("--network", stage.name, "-e", "DATABASE_BACKUP_PASSWORD=b", "-e", "BACKUP_ENCRYPTION_KEY=right")
+    keys = [
+        w
+        for p in ("S3", "S3_BACKUP")
+        for n in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+        for w in ("-e", f"{p}_{n}=labbucketkey")
+    ]
+    image = stage.engine.inspect("container", stage.of("backup"), "{{.Config.Image}}")
+    mounts = (
+        "-v",
+        f"{stage.folder}/etc:/etc/moorage-backup",
+        "--tmpfs",
+        "/backup:size=64m,uid=999",
+        "--tmpfs",
+        "/metrics:uid=999",
+    )
+    program = ("-v", f"{stage.program}:/etc/moorage-backup/moorage_backup:ro", "-e", "HOME=/tmp")
+    done = stage.engine.attempt("run", "--rm", *words, *keys, *mounts, *program, image, "moorage-backup", "run")
+    assert (
+        done.returncode == 1
+        and "so that PostgreSQL still has room" in done.stderr
+        and "Nothing was begun" in done.stderr
+    )
+
+
+def test_another_key_opens_nothing_and_changes_nothing(stage: Stage, sealed):
+    before = sorted(path.name for path in (stage.folder / "work/repository").rglob("*"))
+    for words in (("drill", "--target", "local"), ("list", "--target", "local")):
+        said = stage.refuses(*words, environment={"BACKUP_ENCRYPTION_KEY": "wrong"})
+        assert "BACKUP_ENCRYPTION_KEY does not open /backup/repository" in said
+    assert sorted(path.name for path in (stage.folder / "work/repository").rglob("*")) == before
+
+
+def test_a_flipped_byte_is_found_by_the_drill_and_refused_by_a_restore(stage: Stage, sealed):
+    packs = [path for path in (stage.folder / "work/repository/data").rglob("*") if path.is_file()]
+    biggest = max(packs, key=lambda path: path.stat().st_size)
+    good = biggest.read_bytes()
+    place = len(good) // 2
+    biggest.chmod(0o600)
+    biggest.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+    try:
+        assert "damaged" in stage.refuses("drill", "--target", "local")
+        assert stage.metric("drill.prom", "moorage_restore_drill_last_result", "local") == 0
+        said = stage.refuses("restore-server", "--into", "/backup/state", "--target", "local")
+        assert "damaged" in said and not (stage.folder / "work/state/data").exists()
+    finally:
+        biggest.write_bytes(good)
+    stage.does("drill", "--target", "local")
+    assert stage.metric("drill.prom", "moorage_restore_drill_last_result", "local") == 1
+
+
+def test_a_restore_that_is_killed_is_run_again(stage: Stage, sealed, heavier):
+    stage.does("run")
+    words = ("restore-database", "--database", "shop", "--into", "shop_again")
+    killed_at(stage, "pg_restore.*--jobs", *words)
+    said = stage.refuses(*words)
+    assert "There is a database shop_again already" in said
+    stage.sql("DROP DATABASE shop_again WITH (FORCE)", "postgres")
+    assert stage.does(*words)["rows"] >= 80000
+    stage.sql("DROP DATABASE shop_again WITH (FORCE)", "postgres")
+
+
+def test_a_dump_that_would_make_a_database_is_refused(stage: Stage, sealed):
+    folder = "/tmp/crafted"
+    script = f"mkdir {folder} && pg_dump -Fd --create -f {folder}/content shop && pg_restore --list {folder}/content"
+    server = {"PGHOST": "postgres", "PGUSER": "moorage_backup", "PGPASSWORD": "b"}
+    given = [word for name, value in server.items() for word in ("-e", f"{name}={value}")]
+    listing = stage.engine.run("exec", *given, stage.of("backup"), "sh", "-c", script)
+    assert " DATABASE - shop " in listing
+    code = (
+        "import sys; from pathlib import Path; from moorage_backup import loading;"
+        f"loading.load({{'PGHOST': 'postgres', 'PGUSER': 'postgres', 'PGPASSWORD': 'x'}}, Path('{folder}'),"
+        " {'owner': 'shop_owner', 'connect': []}, 'shop_crafted', 1)"
+    )
+    done = stage.engine.attempt("exec", stage.of("backup"), "python3", "-c", code)
+    assert "reaches beyond its database" in done.stderr
+    assert stage.sql("SELECT count(*) FROM pg_database WHERE datname = 'shop_crafted'", "postgres") == "0"
+
+
+def test_a_second_run_waits_or_says_who_is_at_work(stage: Stage, sealed, heavier):
+    with begun(stage, "run") as process:
+        wait_for(lambda: bool(running(stage, "pg_dump")), 60)
+        assert "a backup, begun" in stage.refuses("run", "--wait", "0")
+        assert process.wait(300) == 0
+
+
+def test_a_clock_that_jumps_loses_no_backup(stage: Stage, sealed):
+    known = {entry["snapshot"] for entry in stage.does("list", "--target", "local")}
+    clock = {"LD_PRELOAD": stage.fake_clock, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    for jump in ("+400d", "-400d"):
+        done = stage.call("run", environment={**clock, "FAKETIME": jump})
+        assert done.returncode == 0, done.stderr
+    done = stage.call("run")
+    assert done.returncode == 0 and "when the clock was wrong; nothing is dropped" in done.stderr
+    assert known <= {entry["snapshot"] for entry in stage.does("list", "--target", "local")}
+    now = time.strftime("%Y-%m-%d", time.gmtime())
+    assert stage.does("drill", "--target", "local")["at"].startswith(now), "the newest is not the one of the future"
+
+
+def test_every_acknowledged_write_survives_a_crash_of_the_host(stage: Stage):
+    stage.sql("CREATE TABLE written (n bigint PRIMARY KEY)")
+    acknowledged: list[int] = []
+    stop = threading.Event()
+
+    def write() -> None:
+        command = [
+            stage.engine.client,
+            "exec",
+            "-i",
+            stage.of("postgres"),
+            "psql",
+            "-U",
+            "postgres",
+            "-XAtq",
+            "-d",
+            "shop",
+        ]
+        with subprocess.Popen(
+            command, env=stage.engine.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as psql:
+            for n in range(100_000):
+                if stop.is_set():
+                    break
+                try:
+                    psql.stdin.write(f"INSERT INTO written VALUES ({n}) RETURNING n;\n")
+                    psql.stdin.flush()
+                    if not (line := psql.stdout.readline()):
+                        break
+                except OSError:
+                    break
+                acknowledged.append(int(line))
+            psql.kill()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    wait_for(lambda: len(acknowledged) > 200)
+    stage.engine.run("kill", "--signal", "KILL", stage.of("postgres"))
+    stop.set()
+    writer.join(30)
+    stage.engine.run("start", stage.of("postgres"))
+    stage.wait_for_server()
+    found = {int(line) for line in stage.sql("SELECT n FROM written").split()}
+    assert set(acknowledged) <= found and len(acknowledged) > 200
+    assert stage.sql("SHOW fsync") == "on" and stage.sql("SHOW synchronous_commit") == "on"
+    stage.sql("DROP TABLE written")
+    stage.wait_until_shipped()
