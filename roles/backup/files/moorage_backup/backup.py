@@ -102,9 +102,7 @@ def _store(settings: Settings, target: Target, begun: float) -> Added | Failure:
         with locks.alone(settings.state, locks.LOG, "a backup", wait=600):
             added = held.add(paths(settings), SEALED, datetime.fromtimestamp(begun, UTC), exclude=excluded(settings))
         for future in held.forget(settings.retention):
-            say(
-                f"{target.name}: {future.id[:8]} is of {future.at}, when the clock was wrong; nothing is dropped before it"
-            )
+            say(f"{target.name}: {future.id[:8]} is of {future.at}, when the clock was wrong; nothing is dropped")
         stored = held.stored_bytes()
     except Failure as failed:
         say(f"{target.name}: {failed}")

@@ -171,8 +171,8 @@ class Repository:
         """Drop what retention does not keep, and the space that it took.
 
         Returns:
-            Snapshots of the future, of a clock that was wrong. Counted from them everything else would be old, so as long
-            as there are any, nothing is dropped.
+            Snapshots of the future, of a clock that was wrong. Counted from them everything else would be old, so as
+            long as there are any, nothing is dropped.
         """
         if future := [one for tag in (SEALED, LOG) for one in self.snapshots(tag) if not credible(one)]:
             return future
