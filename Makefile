@@ -1,7 +1,7 @@
 # Every target has a line of help: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup ps logs releases secret \
+.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup verify-backup ps logs releases secret \
   images scan-images ship-images verify-image audit lint docs lock pin bench-host bench-deploy bench-api chaos fuzz \
   clean
 
@@ -64,7 +64,11 @@ rollback: ## Back to the last good release, or to a tag: INVENTORY=… [TAG=…]
 	@.ci/venv full
 	@$(ANSIBLE) playbooks/rollback.yml $(if $(TAG),-e image_tag=$(TAG))
 
-backup: ## Dumps a host's databases: INVENTORY=…
+verify-backup: ## Restores a host's newest backup where nobody is disturbed, and compares: INVENTORY=…
+	@.ci/venv full
+	@$(ANSIBLE) playbooks/verify_backup.yml
+
+backup: ## Backs a host up now, into every target: INVENTORY=…
 	@.ci/venv full
 	@$(ANSIBLE) playbooks/backup.yml
 

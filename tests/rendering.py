@@ -73,7 +73,7 @@ def render() -> Callable[..., str]:
             out |= read(path)
         for role in sorted((ROOT / "roles").iterdir()):
             out |= read(role / "vars" / "main.yml")
-        return out | extra
+        return out | {"inventory_hostname": "vps"} | extra
 
     def rendered(expression_or_file: str | Path, inventory: str = "inventories/example", **extra: Any) -> Any:
         templar = Templar(loader=DataLoader(), variables=trusted(variables(inventory, **extra)))

@@ -15,7 +15,7 @@ DEFAULTS = {"prefix": "moorage", "region": "us-east-1", "key": "S3_BACKUP"}
 HALVES = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
 
 
-def backup_targets(targets: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+def filled_targets(targets: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
     """The targets with their defaults filled in: a folder each, or a bucket each.
 
     Raises:
@@ -36,18 +36,18 @@ def backup_targets(targets: Iterable[Mapping[str, str]]) -> list[dict[str, str]]
     return out
 
 
-def backup_secrets(targets: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
+def target_secrets(targets: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
     """The secrets that the targets want, as the role stack ensures them: none of a bucket's can be made up."""
     return [{"name": name} for name in _keys(targets)]
 
 
-def backup_environment(targets: Iterable[Mapping[str, str]]) -> dict[str, str]:
+def target_environment(targets: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """The same as variables of a container, taken from the host's .env."""
     return {name: f"${{{name}:?set it with playbooks/set_secret.yml}}" for name in _keys(targets)}
 
 
 def _keys(targets: Iterable[Mapping[str, str]]) -> list[str]:
-    prefixes = {target["key"] for target in backup_targets(targets) if "bucket" in target}
+    prefixes = {target["key"] for target in filled_targets(targets) if "bucket" in target}
     return [f"{prefix}_{half}" for prefix in sorted(prefixes) for half in HALVES]
 
 
@@ -110,10 +110,10 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Name to function."""
         return {
-            "backup_environment": backup_environment,
+            "target_environment": target_environment,
             "backup_lines": backup_lines,
-            "backup_secrets": backup_secrets,
-            "backup_targets": backup_targets,
+            "target_secrets": target_secrets,
+            "filled_targets": filled_targets,
             "from_environment": from_environment,
             "placed_files": placed_files,
             "rebuild_lines": rebuild_lines,
