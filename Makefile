@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup ps logs releases secret \
-  images scan-images ship-images verify-image audit lint docs lock pin bench-host bench-deploy bench-api chaos fuzz \
-  clean
+  images scan-images ship-images verify-image audit lint docs dashboards lock pin bench-host bench-deploy bench-api \
+  chaos fuzz clean
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -113,6 +113,10 @@ lint: ## All linters
 docs: ## Writes the generated pages of the manual
 	@.ci/venv full
 	@python .ci/reference.py
+
+dashboards: ## Writes Grafana's dashboards from roles/monitoring/dashboards
+	@.ci/venv full
+	@python .ci/dashboards.py
 
 lock: ## Resolves the dependencies anew and writes the locks, with hashes
 	@.ci/venv full
