@@ -1,4 +1,4 @@
-"""Debian's packages, downloaded and unpacked into the cache. Nothing is installed; no root is needed where apt has lists."""
+"""Debian's packages, downloaded and unpacked into the cache: nothing is installed. Without apt's lists, root only."""
 
 from __future__ import annotations
 
