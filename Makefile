@@ -1,7 +1,7 @@
 # Every target has a line of help: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup ps logs releases secret \
+.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup ps logs request releases secret \
   images scan-images ship-images verify-image audit lint docs dashboards lock pin bench-host bench-deploy bench-api \
   chaos fuzz clean
 
@@ -75,6 +75,11 @@ ps: ## The containers of a host: INVENTORY=…
 logs: ## The last log lines of a host's services: INVENTORY=… [SERVICE=…]
 	@.ci/venv full
 	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "docker compose --project-directory $(ROOT) logs --tail 50 $(SERVICE)"
+
+request: ## Follows a request through a host's logs, by its X-Request-ID: INVENTORY=… ID=…
+	@.ci/venv full
+	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command \
+	  -a "journalctl --no-pager -o short-iso-precise -g $(or $(ID),$(error ID is the X-Request-ID of an answer))"
 
 releases: ## The releases of a host, the last ten: INVENTORY=…
 	@.ci/venv full

@@ -52,13 +52,17 @@ class Backend(BaseHTTPRequestHandler):
 class Proxy:
     port: int
     folder: Path
+    static_port: int
+    static: Path
 
     def get(self, path: str, **headers: str) -> int:
         return self.ask(path, headers).status
 
-    def ask(self, path: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as client:
-            client.request("GET", path, headers=headers)
+    def ask(
+        self, path: str, headers: dict[str, str] | None = None, *, method: str = "GET", port: int = 0
+    ) -> http.client.HTTPResponse:
+        with closing(http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)) as client:
+            client.request(method, path, headers=headers or {})
             return client.getresponse()
 
     def written(self) -> str:
@@ -78,9 +82,10 @@ def proxying(render: Callable[..., str], folder: Path, home: Path) -> Iterator[P
     """Caddy, which writes into `folder` and has its own things in `home`."""
     backend = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    text = render(ROOT / "roles/proxy/templates/Caddyfile.j2", proxy_sites=[])
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
+        port, static_port = free.getsockname()[1], other.getsockname()[1]
+    sites = [{"host": f"http://127.0.0.1:{static_port}", "files": "status"}]
+    text = render(ROOT / "roles/proxy/templates/Caddyfile.j2", proxy_sites=sites).replace("/srv/", f"{home}/")
     text = text.replace("/var/log/caddy/", f"{folder}/").replace("admin 127.0.0.1:2019", "admin off")
     text = text.replace("lb_try_duration 5s", "lb_try_duration 0s")  # the dead need no patience here
     configuration = home / "Caddyfile"
@@ -96,7 +101,7 @@ def proxying(render: Callable[..., str], folder: Path, home: Path) -> Iterator[P
             except OSError:
                 assert server.poll() is None, (folder / "out").read_text()
                 time.sleep(0.1)
-        yield Proxy(port, folder)
+        yield Proxy(port, folder, static_port, home / "status")
     finally:
         server.terminate()
         server.wait(10)
