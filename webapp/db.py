@@ -91,7 +91,7 @@ def engine_for(
 class Meter(Protocol):
     """Who hears of statements and connections. Given and not imported: metrics must not be loaded too early."""
 
-    def took(self, seconds: float) -> None: ...
+    def took(self, seconds: float, statement: str) -> None: ...
 
     def held(self, change: int) -> None: ...
 
@@ -157,7 +157,7 @@ class Database:
                 began = time.perf_counter()
                 cursor.execute(_CLAIMED + statement, {**values, "_claims": claims, "_asks": _asks()})
                 if self._meter is not None:
-                    self._meter.took(time.perf_counter() - began)
+                    self._meter.took(time.perf_counter() - began, statement)
                 return cursor.fetchall() if cursor.description else []
         except psycopg2.Error as error:
             if connection.dbapi_connection is None or connection.dbapi_connection.closed:
@@ -171,8 +171,8 @@ def _measure(engine: Engine, meter: Meter) -> None:
     def began(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
         context.began = time.perf_counter()
 
-    def ended(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
-        meter.took(time.perf_counter() - context.began)
+    def ended(_connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool) -> None:
+        meter.took(time.perf_counter() - context.began, statement.removeprefix(_BEGIN))
 
     event.listen(engine, "before_cursor_execute", began)
     event.listen(engine, "after_cursor_execute", ended)
