@@ -2,7 +2,7 @@
 
 Loaded only where OTEL_EXPORTER_OTLP_ENDPOINT is set: the libraries cost memory and start-up time. The spans are made
 here and not by OpenTelemetry's instrumentation of Flask and SQLAlchemy: that writes down URLs with their queries, and
-does not see the statements of hot paths, which go around SQLAlchemy (docs/decisions/0017). What is written down is named
+does not see the statements of hot paths, which go around SQLAlchemy (decision 0017). What is written down is named
 here, piece by piece: no URL, no header, no value of a statement, no text of an error.
 """
 
