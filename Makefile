@@ -1,9 +1,9 @@
 # Every target has a line of help: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup verify-backup ps logs releases secret \
-  images scan-images ship-images verify-image audit lint docs lock pin bench-host bench-deploy bench-api chaos fuzz \
-  clean
+.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup verify-backup ps logs \
+  request releases secret images scan-images ship-images verify-image audit lint docs dashboards lock pin bench-host \
+  bench-deploy bench-api chaos fuzz clean
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -80,6 +80,11 @@ logs: ## The last log lines of a host's services: INVENTORY=… [SERVICE=…]
 	@.ci/venv full
 	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "docker compose --project-directory $(ROOT) logs --tail 50 $(SERVICE)"
 
+request: ## Follows a request through a host's logs, by its X-Request-ID: INVENTORY=… ID=…
+	@.ci/venv full
+	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command \
+	  -a "journalctl --no-pager -o short-iso-precise -g $(or $(ID),$(error ID is the X-Request-ID of an answer))"
+
 releases: ## The releases of a host, the last ten: INVENTORY=…
 	@.ci/venv full
 	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "tail -n 10 $(ROOT)/releases.jsonl"
@@ -117,6 +122,10 @@ lint: ## All linters
 docs: ## Writes the generated pages of the manual
 	@.ci/venv full
 	@python .ci/reference.py
+
+dashboards: ## Writes Grafana's dashboards from roles/monitoring/dashboards
+	@.ci/venv full
+	@python .ci/dashboards.py
 
 lock: ## Resolves the dependencies anew and writes the locks, with hashes
 	@.ci/venv full

@@ -25,7 +25,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 # An IPv6 address with a zone.
 LONGEST_ADDRESS = 64
 # Probes come every few seconds for ever: their lines are written only when something is wrong, or at DEBUG.
-_PROBES = frozenset({"/metrics", "/api/v1/health", "/api/v1/health/live", "/api/v1/health/ready"})
+PROBES = frozenset({"/metrics", "/api/v1/health", "/api/v1/health/live", "/api/v1/health/ready"})
 
 
 def register(app: Flask) -> None:
@@ -98,7 +98,7 @@ def _end(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     seconds, route = time.perf_counter() - g.began, route_template()
     count_request(request.method, route, response.status_code, seconds)
-    quiet = route in _PROBES and response.status_code < 400
+    quiet = route in PROBES and response.status_code < 400
     log.log(
         logging.DEBUG if quiet else logging.INFO,
         "request",

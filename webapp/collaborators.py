@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from flask import current_app
 
@@ -16,6 +16,9 @@ from webapp.limits import Limits
 from webapp.metrics import Meter
 from webapp.settings import Settings
 from webapp.storage import ObjectStore
+
+if TYPE_CHECKING:
+    from webapp.tracing import Tracing
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class Collaborators:
     key_uses: KeyUses
     issuer: OutsideIssuer | None
     providers: Mapping[str, Provider]
+    tracing: Tracing | None
 
     @classmethod
     def of(cls, settings: Settings) -> Collaborators:
         """Nothing is connected to here: every one of them opens its connections when first used."""
-        database = Database(settings.database_url, pool_size=settings.database_pool_size, meter=Meter())
+        meter, tracing = _watching(settings)
+        database = Database(settings.database_url, pool_size=settings.database_pool_size, meter=meter)
         store = ObjectStore.of(settings)
         return cls(
             settings=settings,
@@ -44,8 +49,18 @@ class Collaborators:
             health=Health.of(settings),
             issuer=OutsideIssuer.of(settings),
             providers=providers_of(settings),
+            tracing=tracing,
             limits=Limits.of(settings.rate_limit_token, settings.rate_limit_tenant, settings.rate_limit_address),
         )
+
+
+def _watching(settings: Settings) -> tuple[Meter, Tracing | None]:
+    if settings.otel_exporter_otlp_endpoint is None:
+        return Meter(), None
+    from webapp.tracing import TracedMeter, Tracing  # noqa: PLC0415 - nothing of it is loaded where it is off
+
+    tracing = Tracing(settings)
+    return TracedMeter(tracing), tracing
 
 
 def collaborators() -> Collaborators:

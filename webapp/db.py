@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, MetaData, NullPool, PoolResetState, R
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, sessionmaker
 
-from webapp import waiting
+from webapp import logs, waiting
 from webapp.variables import DatabaseUrl
 
 # Alembic can only drop or change what has a name that is the same everywhere.
@@ -42,11 +42,17 @@ KEEPALIVE = {
 # Waiting for a free connection longer than this is overload, and is answered with 503.
 POOL_TIMEOUT_SECONDS = 5
 
+# Who PostgreSQL's log says has asked, with the request's id after it.
+APPLICATION = "moorage"
+_LONGEST_NAME = 63
+# The name is not local to the transaction: a statement that is one by itself is logged after its end. Every transaction
+# sets its own.
+_NAMED = "set_config('application_name', %(_asks)s, false)"
 # Sent together, statements are one transaction (PostgreSQL: "Multiple Statements in a Simple Query").
-_CLAIMED = "SELECT set_config('request.jwt.claims', %(_claims)s, true); "
+_CLAIMED = f"SELECT set_config('request.jwt.claims', %(_claims)s, true), {_NAMED}; "
 _SET_CLAIMS = text("SELECT set_config('request.jwt.claims', :claims, true)")
 _AS_TENANT = "SELECT set_config('request.jwt.claims', %(claims{n})s, true)"
-_BEGIN = "BEGIN; SELECT set_config('request.jwt.claims', %(_claims)s, true);"
+_BEGIN = f"BEGIN; {_CLAIMED}"
 _FIRST, _FIRST_ROWS = "first statement", "rows of the first statement"
 
 
@@ -55,7 +61,7 @@ class Base(DeclarativeBase):
 
 
 def engine_for(
-    url: DatabaseUrl, *, pool_size: int, application: str = "moorage", isolation_level: str | None = None
+    url: DatabaseUrl, *, pool_size: int, application: str = APPLICATION, isolation_level: str | None = None
 ) -> Engine:
     """An engine that connects when first used; `pool_size` 0 means a new connection every time."""
     waiting.install()
@@ -85,7 +91,7 @@ def engine_for(
 class Meter(Protocol):
     """Who hears of statements and connections. Given and not imported: metrics must not be loaded too early."""
 
-    def took(self, seconds: float) -> None: ...
+    def took(self, seconds: float, statement: str) -> None: ...
 
     def held(self, change: int) -> None: ...
 
@@ -149,9 +155,9 @@ class Database:
         try:
             with connection.cursor(cursor_factory=NamedTupleCursor) as cursor:
                 began = time.perf_counter()
-                cursor.execute(_CLAIMED + statement, {**values, "_claims": claims})
+                cursor.execute(_CLAIMED + statement, {**values, "_claims": claims, "_asks": _asks()})
                 if self._meter is not None:
-                    self._meter.took(time.perf_counter() - began)
+                    self._meter.took(time.perf_counter() - began, statement)
                 return cursor.fetchall() if cursor.description else []
         except psycopg2.Error as error:
             if connection.dbapi_connection is None or connection.dbapi_connection.closed:
@@ -165,8 +171,8 @@ def _measure(engine: Engine, meter: Meter) -> None:
     def began(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
         context.began = time.perf_counter()
 
-    def ended(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
-        meter.took(time.perf_counter() - context.began)
+    def ended(_connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool) -> None:
+        meter.took(time.perf_counter() - context.began, statement.removeprefix(_BEGIN))
 
     event.listen(engine, "before_cursor_execute", began)
     event.listen(engine, "after_cursor_execute", ended)
@@ -225,7 +231,7 @@ def _begin(session: Session, _transaction: SessionTransaction, connection: Conne
     # PostgREST and Supabase read the same setting, so the policies hold whichever door a request came by.
     statement, values = session.info.pop(_FIRST, ("", {}))
     told = _told(session.info.get("claims", {}))
-    rows = connection.exec_driver_sql(_BEGIN + statement, {**values, "_claims": told})
+    rows = connection.exec_driver_sql(_BEGIN + statement, {**values, "_claims": told, "_asks": _asks()})
     if statement:
         session.info[_FIRST_ROWS] = list(rows.all())
 
@@ -252,6 +258,11 @@ def _wrapped(error: psycopg2.Error) -> Exception:
 
 def _status(connection: Any) -> int:
     return int(connection.info.transaction_status)
+
+
+def _asks() -> str:
+    current = logs.request_id.get()
+    return f"{APPLICATION} {current}"[:_LONGEST_NAME] if current else APPLICATION
 
 
 def _told(claims: Mapping[str, str]) -> str:

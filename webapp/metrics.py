@@ -73,7 +73,7 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
 class Meter:
     """What a Database tells of its work."""
 
-    def took(self, seconds: float) -> None:
+    def took(self, seconds: float, statement: str) -> None:
         """A statement was answered."""
         query_seconds.observe(seconds)
 

@@ -164,6 +164,14 @@ class Settings(BusSettings, IdentitySettings, MailSettings):
             v.choice("DEBUG", "INFO", "WARNING", "ERROR"), "The least severe line that is logged.", default="INFO"
         ),
     ]
+    otel_exporter_otlp_endpoint: Annotated[
+        Endpoint | None,
+        Variable(
+            v.endpoint,
+            "Where traces are sent, by OTLP over HTTP (such as http://collector:4318); nowhere without it.",
+            optional=True,
+        ),
+    ]
     api_workers: Annotated[int, Variable(v.integer(1, 16), "Processes of the API.", default="1")]
     api_threads: Annotated[int, Variable(v.integer(2, 64), "Threads in each process of the API.", default="8")]
     port: Annotated[int, Variable(v.integer(1, 65535), "The port that this process answers on.", default="8000")]

@@ -53,6 +53,8 @@ def wire(settings: Settings | None = None) -> Flask:
     app.extensions["moorage"] = made = Collaborators.of(settings)
     errors.register(app, lambda kind: metrics.signature_failures.labels(kind).inc())
     access.register(app)
+    if made.tracing is not None:
+        made.tracing.register(app)
     metrics.register(app, QueueLength(made.database).collect)
     channel.register(app, metrics.open_sockets)
     bus.register(app, made.database, settings.database_url)

@@ -21,7 +21,7 @@ from tests.lab.services import Authority, Bucket, Registry
 from tests.lab.shapes import Shape
 from tests.lab.variants import Change, broken, push_variant
 
-PUBLIC_NAMES = tuple(f"{name}.{DOMAIN}" for name in ("app", "api", "s3"))
+PUBLIC_NAMES = tuple(f"{name}.{DOMAIN}" for name in ("app", "api", "s3", "status"))
 MAIN_HOST = "vps"
 # Only one lab can have the product's names on this machine; the tests bring their own resolution.
 NAMED_LAB = "demo"

@@ -86,6 +86,7 @@ BAD: list[tuple[str, str]] = [
     ("LICENSE_LEASE_SECRET", "canary" + "x" * 25),
     ("PUBLIC_URL", "moorage.example"),
     ("COMMAND_ACK_SECONDS", "0"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
     ("INFRA_LEGACY_ENABLED", "1"),
     ("INFRA_LEGACY_AGENT_ID", "agent-7"),
     ("LOG_LEVEL", "info"),

@@ -7,6 +7,7 @@ import logging
 from procrastinate import RetryStrategy
 
 from webapp.auth import accounts, mail, sweeping
+from webapp.jobs import service as jobs
 from webapp.jobs.app import queue
 from webapp.jobs.rounds import database, every_tenant
 from webapp.settings import Settings
@@ -18,6 +19,7 @@ RETRY = RetryStrategy(max_attempts=8, exponential_wait=4)
 
 
 @queue.task(name=accounts.TASK, retry=RETRY)
+@jobs.on_behalf
 def write(user_id: str, kind: str) -> None:
     """Write to a user. Each attempt has a token of its own, and ends the one before."""
     settings = Settings.load()

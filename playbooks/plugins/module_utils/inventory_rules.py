@@ -112,7 +112,7 @@ OWN_NAMES = {
     *("api", "sockets", "worker", "setup", "controlplane"),
     *("proxy", "postgres", "object-store", "postgrest", "gotrue", "storage"),
 }
-OWN_HOSTS = {"api", "s3"}
+OWN_HOSTS = {"api", "s3", "status"}
 SIZE = re.compile(r"\d+\s*[kmg]?b?", re.IGNORECASE)
 
 

@@ -145,7 +145,7 @@ def test_no_token_is_kept_or_queued(client: FlaskClient, open_app: Flask, post: 
     client.post(f"{AUTH}/register", json={"email": email, "password": PASSWORD})
     with its(open_app).database.transaction() as session:
         [args] = session.scalars(text("SELECT args FROM procrastinate_jobs WHERE task_name = 'auth.mail'"))
-    assert set(args) == {"user_id", "kind"}
+    assert set(args) == {"user_id", "kind", "request_id"}
     deliver(open_app)
     with its(open_app).database.transaction(sub=args["user_id"]) as session:
         rows = str(session.scalars(text("SELECT t::text FROM auth_mail_tokens t")).all())

@@ -6,14 +6,14 @@ import json
 def test_the_engine_took_the_configuration(host):
     told = json.loads(host.check_output("docker info -f '{{json .}}'"))
     assert told["LiveRestoreEnabled"]
-    assert told["LoggingDriver"] == "local"
+    assert told["LoggingDriver"] == "journald"
     assert told["DefaultAddressPools"] == [{"Base": "10.210.0.0/16", "Size": 24}]
     assert "registry.example.com:5000" in told["RegistryConfig"]["IndexConfigs"]
 
 
 def test_an_inventorys_option_wins_and_leaves_the_rest(host):
     options = json.loads(host.file("/etc/docker/daemon.json").content_string)["log-opts"]
-    assert options == {"max-size": "10m", "max-file": "5"}
+    assert options == {"tag": "{{.Name}}", "labels": "moorage.service"}
 
 
 def test_compose_and_buildx_are_there(host):
