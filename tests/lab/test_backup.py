@@ -28,7 +28,7 @@ def says(site: Host, unit: str, name: str) -> str:
 def backed_up(site: Host) -> None:
     """What a night brings: the timer's unit, and the drill that follows it."""
     site.exec("systemctl", "start", "moorage-backup.service")
-    wait_for(lambda: says(site, "moorage-drill.service", "ActiveState") == "inactive", 120)
+    wait_for(lambda: says(site, "moorage-drill.service", "ActiveState") == "inactive", 400)
 
 
 def test_the_timers_wait(site: Host):

@@ -81,8 +81,7 @@ def backup_lines(facts: Mapping[str, Any]) -> list[str]:
     Args:
         facts: what `moorage-backup run` printed.
     """
-    rows = {name: sum(table["rows"] for table in dump["tables"].values()) for name, dump in facts["databases"].items()}
-    out = [f"{name}: {count} rows" for name, count in rows.items()]
+    out = [f"{name}: {count} rows" for name, count in facts["rows"].items()]
     out += [f"{bucket}: {held['objects']} objects, {held['bytes']} bytes" for bucket, held in facts["objects"].items()]
     out += [f"{name}: {kept['id'][:8]}, {kept['grown']} bytes added" for name, kept in facts["targets"].items()]
     return out

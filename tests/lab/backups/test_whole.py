@@ -22,11 +22,13 @@ def forgotten(stage: Stage):
 
 
 def test_the_seal_says_what_was_in_it(stage: Stage, sealed):
-    tables = sealed["databases"]["shop"]["tables"]
-    assert tables["public people"]["rows"] == 20000 and tables["public Odd Name"]["rows"] == 4
-    assert tables["public nothing"] == {"rows": 0, "sha256": hashlib.sha256(b"").hexdigest()}
-    assert sealed["databases"]["shop"]["owner"] == "shop_owner"
-    assert sealed["objects"]["things"]["objects"] == 3 and sealed["objects"]["things"]["bytes"] == len("onetwothree")
+    manifest = json.loads((stage.folder / "work/manifest.json").read_text())
+    shop = manifest["databases"]["shop"]
+    assert shop["tables"]["public people"]["rows"] == 20000 and shop["tables"]["public Odd Name"]["rows"] == 4
+    assert shop["tables"]["public nothing"] == {"rows": 0, "sha256": hashlib.sha256(b"").hexdigest()}
+    assert shop["owner"] == "shop_owner" and shop["connect"] == ["moorage_backup", "shop_app"]
+    assert sealed["rows"] == {"shop": 25004} and sealed["id"] == manifest["id"]
+    assert sealed["objects"] == {"things": {"objects": 3, "bytes": len("onetwothree")}}
     assert set(sealed["targets"]) == {"local", "bucket"}
     for target in ("local", "bucket"):
         assert [entry["snapshot"] for entry in stage.does("list", "--target", target)] == [

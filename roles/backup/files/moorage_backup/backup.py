@@ -6,7 +6,8 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def repository(settings: Settings, target: Target) -> Repository:
 
 
 def backup(settings: Settings, wait: float) -> dict[str, Any]:
-    """Back everything up; what the seal says, with what each target took.
+    """Back everything up; what is in it, and what each target took.
 
     Raises:
         Failure: of a stage, or of a target; those before and beside it are done.
@@ -44,14 +45,23 @@ def backup(settings: Settings, wait: float) -> dict[str, Any]:
     try:
         with locks.alone(settings.state, locks.RUN, "a backup", wait=wait):
             manifest = gather(settings)
-            taken = {target.name: _store(settings, target, begun) for target in settings.targets}
+            taken, failures = _store_everywhere(settings, begun)
     except BaseException:
         _note(settings, {("last_result", target.name): 0 for target in settings.targets})
         raise
-    failed = {name: str(outcome) for name, outcome in taken.items() if isinstance(outcome, Failure)}
-    if failed:
-        raise Failure("Not every target has this backup. " + " ".join(failed.values()))
-    return {**manifest, "targets": {name: added.__dict__ for name, added in taken.items() if isinstance(added, Added)}}
+    if failures:
+        raise Failure("Not every target has this backup. " + " ".join(failures))
+    return {**summary(manifest), "targets": {name: asdict(added) for name, added in taken.items()}}
+
+
+def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a person wants to know of a manifest: how many rows and objects. Pure."""
+    tables = {name: dump["tables"].values() for name, dump in manifest["databases"].items()}
+    rows = {name: sum(table["rows"] for table in held) for name, held in tables.items()}
+    counts = {
+        bucket: {name: held[name] for name in ("objects", "bytes")} for bucket, held in manifest["objects"].items()
+    }
+    return {"id": manifest["id"], "at": manifest["at"], "rows": rows, "objects": counts}
 
 
 def gather(settings: Settings) -> dict[str, Any]:
@@ -93,29 +103,36 @@ def _server(settings: Settings) -> dict[str, Any]:
         return cluster.base_backup(settings)
 
 
-def _store(settings: Settings, target: Target, begun: float) -> Added | Failure:
+def _store_everywhere(settings: Settings, begun: float) -> tuple[dict[str, Added], list[str]]:
+    """What each target took, and what failed in words: one target's failure is no other's."""
+    taken: dict[str, Added] = {}
+    failures = []
+    for target in settings.targets:
+        try:
+            taken[target.name] = _store(settings, target, begun)
+        except Failure as failed:
+            failures.append(str(failed))
+            _note(settings, {("last_result", target.name): 0})
+    return taken, failures
+
+
+def _store(settings: Settings, target: Target, begun: float) -> Added:
     """Put what was gathered into one target, and drop what it need not keep."""
     started = time.monotonic()
-    try:
-        held = repository(settings, target)
-        held.ensure()
-        with locks.alone(settings.state, locks.LOG, "a backup", wait=600):
-            added = held.add(paths(settings), SEALED, datetime.fromtimestamp(begun, UTC), exclude=excluded(settings))
-        for future in held.forget(settings.retention):
-            say(f"{target.name}: {future.id[:8]} is of {future.at}, when the clock was wrong; nothing is dropped")
-        stored = held.stored_bytes()
-    except Failure as failed:
-        say(f"{target.name}: {failed}")
-        _note(settings, {("last_result", target.name): 0})
-        return failed
+    held = repository(settings, target)
+    held.ensure()
+    with locks.alone(settings.state, locks.LOG, "a backup", wait=600):
+        added = held.add(paths(settings), SEALED, datetime.fromtimestamp(begun, UTC), exclude=excluded(settings))
+    for future in held.forget(settings.retention):
+        say(f"{target.name}: {future.id[:8]} is of {future.at}, when the clock was wrong; nothing is dropped")
     say(f"{target.name}: {added.files} files, {added.bytes} bytes, {added.grown} of them new")
     values = {
         "last_success_timestamp_seconds": begun,
         "last_result": 1,
         "size_bytes": added.bytes,
-        "stored_bytes": stored,
+        "stored_bytes": held.stored_bytes(),
+        "duration_seconds": time.monotonic() - started,
     }
-    values["duration_seconds"] = time.monotonic() - started
     _note(settings, {(name, target.name): value for name, value in values.items()})
     return added
 
