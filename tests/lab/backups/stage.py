@@ -131,6 +131,7 @@ class Stage:
             "target_seconds": 20,
             "rate_mib": 0,
             "jobs": 2,
+            "fast_checkpoint": True,
             **other,
         }
         (self.folder / "etc/config.json").write_text(json.dumps(config))

@@ -76,7 +76,7 @@ def gather(settings: Settings) -> dict[str, Any]:
         "roles": lambda: dumps.roles(settings),
         "objects": lambda: objects.mirror(settings),
         "files": lambda: _files(settings),
-        "server": lambda: _server(settings),
+        "server": lambda: cluster.base_backup(settings),
     }
     facts: dict[str, Any] = {"id": f"{at:%Y%m%dT%H%M%SZ}", "at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "host": settings.host}
     for name, stage in stages.items():
@@ -98,11 +98,6 @@ def _dumps(settings: Settings) -> dict[str, Any]:
     return {name: dumps.dump(environment, name, settings.dumps / name, settings.jobs) for name in settings.databases}
 
 
-def _server(settings: Settings) -> dict[str, Any]:
-    with locks.alone(settings.state, locks.LOG, "a copy of the server", wait=600):
-        return cluster.base_backup(settings)
-
-
 def _store_everywhere(settings: Settings, begun: float) -> tuple[dict[str, Added], list[str]]:
     """What each target took, and what failed in words: one target's failure is no other's."""
     taken: dict[str, Added] = {}
@@ -121,8 +116,7 @@ def _store(settings: Settings, target: Target, begun: float) -> Added:
     started = time.monotonic()
     held = repository(settings, target)
     held.ensure()
-    with locks.alone(settings.state, locks.LOG, "a backup", wait=600):
-        added = held.add(paths(settings), SEALED, datetime.fromtimestamp(begun, UTC), exclude=excluded(settings))
+    added = held.add(paths(settings), SEALED, datetime.fromtimestamp(begun, UTC), exclude=excluded(settings))
     for future in held.forget(settings.retention):
         say(f"{target.name}: {future.id[:8]} is of {future.at}, when the clock was wrong; nothing is dropped")
     say(f"{target.name}: {added.files} files, {added.bytes} bytes, {added.grown} of them new")
@@ -144,8 +138,8 @@ def paths(settings: Settings) -> list[Path]:
 
 
 def excluded(settings: Settings) -> list[Path]:
-    """What in those is of no use to anybody later."""
-    return [settings.barman_home / ".*.lock", settings.dumps / "*.partial"]
+    """What in those is of no use to anybody later. The stream goes on meanwhile, and is stored by itself."""
+    return [settings.barman_home / ".*.lock", settings.barman_home / cluster.NAME / "streaming"]
 
 
 def _refuse_full_disk(settings: Settings) -> None:

@@ -40,10 +40,36 @@ def chosen(repository: Repository, wanted: str) -> tuple[Snapshot, dict[str, Any
         raise Refused(
             f"{name} has {len(fitting)} sealed backups {wanted!r}; `moorage-backup list --target {name}` shows all."
         )
+    return fitting[0], manifest_of(repository, fitting[0])
+
+
+def manifest_of(repository: Repository, snapshot: Snapshot) -> dict[str, Any]:
+    """What a sealed backup says of itself.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
     try:
-        return fitting[0], json.loads(repository.read(fitting[0].id, MANIFEST))
+        manifest: dict[str, Any] = json.loads(repository.read(snapshot.id, MANIFEST))
     except ValueError as error:
-        raise Damaged(f"The manifest of {fitting[0].id[:8]} cannot be read ({error}). Take an older backup.") from error
+        raise Damaged(f"The manifest of {snapshot.id[:8]} cannot be read ({error}). Take an older backup.") from error
+    return manifest
+
+
+def copy_before(repository: Repository, moment: str) -> tuple[Snapshot, dict[str, Any]]:
+    """The newest sealed backup whose copy of the server had ended at a moment; the newest of all without one.
+
+    Raises:
+        Refused: there is none.
+    """
+    oldest = "there is none here at all"
+    for snapshot in reversed(_credible(repository.snapshots(SEALED))):
+        manifest = manifest_of(repository, snapshot)
+        ended = manifest["server"]["end"]
+        if not moment or instant(ended) <= instant(moment):
+            return snapshot, manifest
+        oldest = f"the oldest here ended {ended}"
+    raise Refused(f"No copy of the server is older than {moment or 'now'}: {oldest}. Choose a later moment.")
 
 
 def _credible(snapshots: list[Snapshot]) -> list[Snapshot]:
@@ -52,18 +78,19 @@ def _credible(snapshots: list[Snapshot]) -> list[Snapshot]:
     return sorted(past or snapshots, key=lambda snapshot: instant(snapshot.at))
 
 
-def holding(repository: Repository, moment: str) -> Snapshot:
-    """The snapshot that holds the log of a moment: the first that was begun after it; the newest of all without one.
+def holding(repository: Repository, moment: str) -> Snapshot | None:
+    """The snapshot that holds the log of a moment: the first that was begun after it.
+
+    Without a moment the newest; None where only sealed backups are there, which hold no more than their own.
 
     Raises:
-        Refused: the target holds nothing as late as that.
+        Refused: the target does not hold the log up to that moment.
     """
-    found = _credible([*repository.snapshots(SEALED), *repository.snapshots(LOG)])
-    if not found:
-        raise Refused(f"{repository.target.name} holds no backup.")
+    found = _credible(repository.snapshots(LOG))
     if not moment:
-        return found[-1]
+        return found[-1] if found else None
     later = [snapshot for snapshot in found if instant(snapshot.at) > instant(moment)]
     if not later:
-        raise Refused(f"{repository.target.name} holds the log up to {found[-1].at} only, and {moment} is later.")
+        reached = f"up to {found[-1].at} only, and {moment} is later" if found else "of no moment"
+        raise Refused(f"{repository.target.name} holds the log {reached}.")
     return later[0]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from moorage_backup import databases, sealing
+from moorage_backup import databases, locks, sealing
 from moorage_backup.failures import Failure
 from moorage_backup.running import run
 from moorage_backup.settings import Settings
@@ -81,18 +83,28 @@ def base_backup(settings: Settings) -> dict[str, Any]:
         CommandFailed, Failure: the copies before stay.
     """
     begun = time.monotonic()
-    # Asks the server for the slot, takes over finished segments, and drops copies beyond those kept.
-    barman(settings, "cron")
-    if not any((settings.barman_home / NAME / "wals").glob("0*/0*")):
-        # Barman makes no copy before it has seen a segment arrive.
-        barman(settings, "switch-wal", "--force", "--archive", "--archive-timeout", "60", NAME)
+    with moving(settings, "a look at the copies"):
+        # Takes over finished segments, and drops copies beyond those kept.
+        barman(settings, "cron")
+        if not any((settings.barman_home / NAME / "wals").glob("0*/0*")):
+            # Barman makes no copy before it has seen a segment arrive.
+            barman(settings, "switch-wal", "--force", "--archive", "--archive-timeout", "60", NAME)
     before = {copy["id"] for copy in catalogue(settings.barman_home)}
-    barman(settings, "backup", NAME)
+    barman(
+        settings, "backup", "--immediate-checkpoint" if settings.fast_checkpoint else "--no-immediate-checkpoint", NAME
+    )
     # The copy may end where a segment does, and Barman then wants the next one too, which an idle server never fills.
     barman(settings, "switch-wal", "--force", NAME)
     latest = _complete(settings, before)
     seconds = round(time.monotonic() - begun, 3)
     return {**latest, "seconds": seconds, "settings": databases.ask(_LIMITS, settings.server.environment)}
+
+
+@contextmanager
+def moving(settings: Settings, what: str) -> Iterator[None]:
+    """While segments move from the stream into the archive nobody stores them: one could be missed."""
+    with locks.alone(settings.state, locks.LOG, what, wait=600):
+        yield
 
 
 def _complete(settings: Settings, before: set[str], seconds: float = 300) -> dict[str, Any]:
@@ -103,7 +115,8 @@ def _complete(settings: Settings, before: set[str], seconds: float = 300) -> dic
     """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        take_over(settings)
+        with moving(settings, "a look at the log"):
+            take_over(settings)
         barman(settings, "check-backup", NAME, "latest")
         if new := [copy for copy in catalogue(settings.barman_home) if copy["id"] not in before]:
             return new[-1]
@@ -158,39 +171,34 @@ def take_over(settings: Settings) -> None:
         barman(settings, "archive-wal", NAME, seconds=300)
 
 
-def recover(settings: Settings, home: Path, into: Path, moment: str = "") -> dict[str, Any]:
-    """Make a data folder of the newest copy in a catalogue that is older than a moment, and of the log since.
+def recover(settings: Settings, home: Path, copy: str, into: Path, moment: str = "") -> None:
+    """Make a data folder of a copy in a catalogue, and of the log since.
 
     Args:
         moment: RFC 3339; without one, to the end of the log, the unfinished segment included.
 
     Raises:
-        Failure: no copy is old enough.
         CommandFailed: with Barman's words.
     """
-    copy = chosen(catalogue(home), moment)
     words = ["--target-time", moment, "--target-action", "promote"] if moment else []
     configure(settings, home)
-    barman(settings, "restore", *words, NAME, copy["id"], str(into), home=home)
+    barman(settings, "restore", *words, NAME, copy, str(into), home=home)
     log = into / "barman_wal"
     for partial in (home / NAME / "streaming").glob("0*.partial"):
         segment = log / partial.name.removesuffix(".partial")
         if log.is_dir() and not segment.exists():
             shutil.copyfile(partial, segment)
-    return copy
 
 
-def chosen(copies: list[dict[str, Any]], moment: str) -> dict[str, Any]:
-    """The newest copy that had ended at a moment; the newest of all without one. Pure.
+def copy_files(home: Path, copy: str) -> list[Path]:
+    """What of a catalogue makes one copy recoverable, to where it ended."""
+    main = home / NAME
+    return [main / "base" / copy, main / "meta" / f"{copy}{_INFO}", main / "identity.json", main / "wals"]
 
-    Raises:
-        Failure: there is none.
-    """
-    fitting = [copy for copy in copies if not moment or instant(copy["end"]) <= instant(moment)]
-    if not fitting:
-        first = f"the oldest here ended {copies[0]['end']}" if copies else "there is none here at all"
-        raise Failure(f"No copy of the server is older than {moment or 'now'}: {first}. Choose a later moment.")
-    return fitting[-1]
+
+def log_files(home: Path) -> list[Path]:
+    """The log since the oldest copy in a catalogue."""
+    return [home / NAME / "wals", home / NAME / "streaming"]
 
 
 def instant(text: str) -> datetime:

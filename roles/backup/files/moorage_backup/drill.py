@@ -89,7 +89,8 @@ def _reached(settings: Settings, held: Repository) -> float:
     counts; on another machine than the host's, which has none, the newest snapshot's.
     """
     told = metrics.value(settings.metrics / shipping.FILE, shipping.METRIC, held.target.name)
-    return told or cluster.instant(catalogue.holding(held, "").at).timestamp()
+    newest = catalogue.holding(held, "") or catalogue.chosen(held, "latest")[0]
+    return told or cluster.instant(newest.at).timestamp()
 
 
 def _logical(
@@ -144,7 +145,7 @@ def _physical(settings: Settings, held: Repository, scratch: Path) -> dict[str, 
     """The whole server with all of its log, every page read; rows by database."""
     scratch.mkdir(mode=0o711)
     rows = {}
-    with restoring.recovered(settings, held, scratch, scratch / "server", "") as environment:
+    with restoring.recovered(settings, held, scratch, scratch / "server", "") as (environment, _):
         run_checksums = databases.ask("SELECT to_json(current_setting('data_checksums'))", environment)
         for name in settings.databases:
             rows[name] = sum(table.rows for table in digests.of_database(name, environment, settings.jobs).values())

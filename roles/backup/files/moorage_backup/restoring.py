@@ -57,7 +57,7 @@ def dump_of(
         yield inside(scratch, folder)
         return
     data = scratch / "server"
-    with recovered(settings, held, scratch, data, moment) as environment:
+    with recovered(settings, held, scratch, data, moment) as (environment, _):
         dumps.dump(environment, database, scratch / "dump" / database, settings.jobs)
     shutil.rmtree(data)
     yield scratch / "dump" / database
@@ -69,24 +69,32 @@ def inside(scratch: Path, path: Path) -> Path:
 
 
 @contextmanager
-def recovered(settings: Settings, held: Repository, scratch: Path, data: Path, moment: str) -> Iterator[dict[str, str]]:
-    """A throw-away server with everything as it was at a moment, or at the end of the log that the target has."""
-    snapshot = catalogue.holding(held, moment)
-    say(f"{held.target.name}: the log as it was stored {snapshot.at}")
-    held.bring(snapshot.id, [settings.barman_home], scratch)
-    home = inside(scratch, settings.barman_home)
-    _, manifest = catalogue.chosen(held, "latest")
+def recovered(
+    settings: Settings, held: Repository, scratch: Path, data: Path, moment: str
+) -> Iterator[tuple[dict[str, str], str]]:
+    """A throw-away server with everything as it was at a moment, or at the end of the log that the target has.
+
+    Gives what libpq's programs need to reach it as its superuser, and up to when the log reaches for certain.
+    """
+    snapshot, manifest = catalogue.copy_before(held, moment)
+    log = catalogue.holding(held, moment)
+    copy, home = manifest["server"]["id"], inside(scratch, settings.barman_home)
+    held.bring(snapshot.id, cluster.copy_files(settings.barman_home, copy), scratch)
+    if log:
+        held.bring(log.id, cluster.log_files(settings.barman_home), scratch)
+    reached = log.at if log else manifest["server"]["end"]
+    say(f"{held.target.name}: copy {copy}, and the log as it was stored {reached}")
     limits = manifest["server"]["settings"]
     try:
-        cluster.recover(settings, home, data, moment)
+        cluster.recover(settings, home, copy, data, moment)
         with throwaway.running(data, limits=limits) as environment:
-            yield environment
+            yield environment, reached
     except throwaway.Unreached:
         # Nothing was committed after that moment, so the end of the log is the state at it.
         shutil.rmtree(data)
-        cluster.recover(settings, home, data)
+        cluster.recover(settings, home, copy, data)
         with throwaway.running(data, limits=limits) as environment:
-            yield environment
+            yield environment, reached
 
 
 def database(
@@ -202,8 +210,7 @@ def server(settings: Settings, *, into: Path, target: str, moment: str, wait: fl
     draft = into / "partial"
     shutil.rmtree(draft, ignore_errors=True)
     with work(settings, "a restore of the server", wait) as scratch:
-        snapshot = catalogue.holding(held, moment)
-        with recovered(settings, held, scratch, draft, moment) as environment:
+        with recovered(settings, held, scratch, draft, moment) as (environment, reached):
             found = databases.ask(_SIZES, environment)
     draft.rename(into / "data")
-    return {"databases": found, "as_of": moment or snapshot.at, "seconds": round(time.monotonic() - begun, 3)}
+    return {"databases": found, "as_of": moment or reached, "seconds": round(time.monotonic() - begun, 3)}

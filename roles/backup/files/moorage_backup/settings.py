@@ -89,6 +89,7 @@ class Settings:
     target_seconds: int
     rate_mib: int
     jobs: int
+    fast_checkpoint: bool
     key: str = field(repr=False)
     work: Path = Path("/backup")
     metrics: Path = Path("/metrics")
@@ -157,6 +158,7 @@ def load(path: Path = CONFIG, environment: Mapping[str, str] = os.environ) -> Se
         target_seconds=raw["target_seconds"],
         rate_mib=raw["rate_mib"],
         jobs=raw["jobs"],
+        fast_checkpoint=raw["fast_checkpoint"],
         key=secret("BACKUP_ENCRYPTION_KEY"),
         **{name: Path(raw[name]) for name in ("work", "metrics") if name in raw},
     )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from moorage_backup import cluster, locks, metrics
-from moorage_backup.backup import excluded, repository, say
+from moorage_backup.backup import repository, say
 from moorage_backup.failures import Failure
 from moorage_backup.repository import LOG
 from moorage_backup.settings import Settings, Target
@@ -89,11 +89,8 @@ class Shipper:
             held.ensure()
             with locks.alone(settings.state, locks.LOG, f"shipping to {target.name}", wait=settings.target_seconds):
                 cluster.take_over(settings)
-                # What it is about is said by the catalogue itself; the seal of the last whole backup stays with that.
                 moment = datetime.fromtimestamp(at, UTC)
-                held.add(
-                    [settings.barman_home], LOG, moment, exclude=excluded(settings), seconds=settings.target_seconds
-                )
+                held.add(cluster.log_files(settings.barman_home), LOG, moment, seconds=settings.target_seconds)
         except Failure as failed:
             return f"{target.name}: {failed}"
         self.shipped[target.name] = written
