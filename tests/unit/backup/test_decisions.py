@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import timedelta
 
 import pytest
 from moorage_backup import catalogue, cluster, databases, digests, loading, metrics, objects, sealing
@@ -20,10 +21,6 @@ LISTING = """;
 3440; 0 16397 TABLE DATA public Odd Name postgres
 3451; 0 0 SEQUENCE SET public people_id_seq postgres
 """
-
-
-def copies(*ends: str) -> list[dict[str, object]]:
-    return [{"id": end, "end": end} for end in ends]
 
 
 def test_tables_are_found_in_a_dumps_list_whatever_their_names():
@@ -53,67 +50,11 @@ def test_differences_are_named(found, said):
 
 
 @pytest.mark.parametrize(
-    ("moment", "id_"),
-    [
-        ("", "2026-11-28T03:00:00+00:00"),
-        ("2026-11-28T03:00:00Z", "2026-11-28T03:00:00+00:00"),
-        ("2026-11-28T03:59:59+01:00", "2026-11-27T03:00:00+00:00"),
-    ],
-)
-def test_the_newest_copy_that_had_ended_is_recovered_from(moment, id_):
-    known = copies("2026-11-27T03:00:00+00:00", "2026-11-28T03:00:00+00:00")
-    assert cluster.chosen(known, moment)["id"] == id_
-
-
-def test_a_moment_before_every_copy_is_refused_with_the_oldest():
-    with pytest.raises(
-        Failure, match="No copy of the server is older than 2026-11-26T00:00:00Z: the oldest here ended 2026-11-27"
-    ):
-        cluster.chosen(copies("2026-11-27T03:00:00+00:00"), "2026-11-26T00:00:00Z")
-    with pytest.raises(Failure, match="there is none here at all"):
-        cluster.chosen([], "")
-
-
-@pytest.mark.parametrize(
     ("text", "said"), [("yesterday", "is no moment"), ("2026-11-28T05:00:00", "of which time zone")]
 )
 def test_a_moment_is_said_in_full(text, said):
     with pytest.raises(Failure, match=said):
         cluster.instant(text)
-
-
-class Held:
-    """A target that answers with these snapshots."""
-
-    def __init__(self, **by_tag: list[str]) -> None:
-        self.by_tag = by_tag
-        self.target = Target("bucket", "/nowhere")
-
-    def snapshots(self, tag: str) -> list[Snapshot]:
-        return [Snapshot(f"{tag}{at}", at, (tag,), ()) for at in self.by_tag.get(tag, [])]
-
-    def read(self, snapshot: str, path: object) -> str:
-        return '{"id": "x"}'
-
-
-def test_a_moment_is_in_the_first_snapshot_that_was_begun_after_it():
-    held = Held(sealed=["2026-11-28T02:00:00Z"], log=["2026-11-28T01:00:00Z", "2026-11-28T03:00:00Z"])
-    assert catalogue.holding(held, "").at == "2026-11-28T03:00:00Z"
-    assert catalogue.holding(held, "2026-11-28T01:30:00Z").id == "sealed2026-11-28T02:00:00Z"
-    assert catalogue.holding(held, "2026-11-28T02:00:00Z").at == "2026-11-28T03:00:00Z"
-    with pytest.raises(Refused, match="holds the log up to 2026-11-28T03:00:00Z only"):
-        catalogue.holding(held, "2026-11-28T03:00:00Z")
-    with pytest.raises(Refused, match="bucket holds no backup"):
-        catalogue.holding(Held(), "")
-
-
-def test_only_sealed_backups_are_chosen_from():
-    held = Held(sealed=["2026-11-27T02:00:00Z", "2026-11-28T02:00:00Z"], log=["2026-11-28T03:00:00Z"])
-    assert catalogue.chosen(held, "latest")[0].at == "2026-11-28T02:00:00Z"
-    assert catalogue.chosen(held, "sealed2026-11-27")[0].at == "2026-11-27T02:00:00Z"
-    for wanted in ("sealed", "log2026", "nothing"):
-        with pytest.raises(Refused, match="sealed backups"):
-            catalogue.chosen(held, wanted)
 
 
 @pytest.mark.parametrize(
@@ -233,3 +174,70 @@ def test_a_metric_is_set_and_the_others_stay(tmp_path):
         'moorage_a{target="one"} 1.5\nmoorage_a{target="two"} 0\n# TYPE moorage_b gauge\nmoorage_b{target="one"} 3\n'
     )
     assert path.stat().st_mode & 0o777 == 0o644 and metrics.value(path, "moorage_a", "one") == 1.5
+
+
+class Held:
+    """A target that answers with these snapshots; a sealed backup's copy ended an hour after it was begun."""
+
+    def __init__(self, **by_tag: list[str]) -> None:
+        self.by_tag = by_tag
+        self.target = Target("bucket", "/nowhere")
+
+    def snapshots(self, tag: str) -> list[Snapshot]:
+        return [Snapshot(f"{tag}{at}", at, (tag,), ()) for at in self.by_tag.get(tag, [])]
+
+    def read(self, snapshot: str, path: object) -> str:
+        begun = cluster.instant(snapshot.removeprefix("sealed"))
+        return json.dumps({"server": {"id": snapshot, "end": str(begun + timedelta(hours=1))}})
+
+
+NIGHTS = Held(
+    sealed=["2026-11-26T02:00:00Z", "2026-11-27T02:00:00Z"],
+    log=["2026-11-27T01:00:00Z", "2026-11-27T03:00:00Z", "2026-11-27T04:00:00Z"],
+)
+
+
+@pytest.mark.parametrize(
+    ("moment", "night"),
+    [
+        ("", "2026-11-27T02:00:00Z"),
+        ("2026-11-27T03:00:00Z", "2026-11-27T02:00:00Z"),
+        ("2026-11-27T02:59:59Z", "2026-11-26T02:00:00Z"),
+        ("2026-11-27T03:59:59+01:00", "2026-11-26T02:00:00Z"),
+    ],
+)
+def test_the_newest_copy_that_had_ended_is_recovered_from(moment, night):
+    snapshot, manifest = catalogue.copy_before(NIGHTS, moment)
+    assert snapshot.at == night and manifest["server"]["id"] == snapshot.id
+
+
+def test_a_moment_before_every_copy_is_refused_with_the_oldest():
+    said = "No copy of the server is older than 2026-11-26T00:00:00Z: the oldest here ended 2026-11-26 03:00:00"
+    with pytest.raises(Refused, match=said):
+        catalogue.copy_before(NIGHTS, "2026-11-26T00:00:00Z")
+    with pytest.raises(Refused, match="there is none here at all"):
+        catalogue.copy_before(Held(), "")
+
+
+def test_a_moments_log_is_in_the_first_snapshot_that_was_begun_after_it():
+    assert catalogue.holding(NIGHTS, "").at == "2026-11-27T04:00:00Z"
+    assert catalogue.holding(NIGHTS, "2026-11-27T01:30:00Z").at == "2026-11-27T03:00:00Z"
+    assert catalogue.holding(NIGHTS, "2026-11-27T03:00:00Z").at == "2026-11-27T04:00:00Z"
+    with pytest.raises(Refused, match="holds the log up to 2026-11-27T04:00:00Z only"):
+        catalogue.holding(NIGHTS, "2026-11-27T04:00:00Z")
+    assert catalogue.holding(Held(), "") is None
+
+
+def test_a_snapshot_of_the_future_is_not_the_newest_while_there_are_others():
+    future = "2999-01-01T00:00:00Z"
+    held = Held(sealed=["2026-11-26T02:00:00Z", future], log=["2026-11-27T01:00:00Z", future])
+    assert catalogue.chosen(held, "latest")[0].at == "2026-11-26T02:00:00Z"
+    assert catalogue.holding(held, "").at == "2026-11-27T01:00:00Z"
+
+
+def test_only_sealed_backups_are_chosen_from():
+    assert catalogue.chosen(NIGHTS, "latest")[0].at == "2026-11-27T02:00:00Z"
+    assert catalogue.chosen(NIGHTS, "sealed2026-11-26")[0].at == "2026-11-26T02:00:00Z"
+    for wanted in ("sealed", "log2026", "nothing"):
+        with pytest.raises(Refused, match="sealed backups"):
+            catalogue.chosen(NIGHTS, wanted)

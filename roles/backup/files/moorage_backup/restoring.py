@@ -209,8 +209,10 @@ def server(settings: Settings, *, into: Path, target: str, moment: str, wait: fl
     held = repository(settings, settings.target(target))
     draft = into / "partial"
     shutil.rmtree(draft, ignore_errors=True)
-    with work(settings, "a restore of the server", wait) as scratch:
-        with recovered(settings, held, scratch, draft, moment) as (environment, reached):
-            found = databases.ask(_SIZES, environment)
+    with (
+        work(settings, "a restore of the server", wait) as scratch,
+        recovered(settings, held, scratch, draft, moment) as (environment, reached),
+    ):
+        found = databases.ask(_SIZES, environment)
     draft.rename(into / "data")
     return {"databases": found, "as_of": moment or reached, "seconds": round(time.monotonic() - begun, 3)}
