@@ -1,7 +1,8 @@
 # Every target has a line of help: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup ps logs releases secret \
+.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup ps logs releases secret alert-test \
+  check-outside \
   images scan-images ship-images verify-image audit lint docs lock pin bench-host bench-deploy bench-api chaos fuzz \
   clean
 
@@ -79,6 +80,14 @@ logs: ## The last log lines of a host's services: INVENTORY=… [SERVICE=…]
 releases: ## The releases of a host, the last ten: INVENTORY=…
 	@.ci/venv full
 	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "tail -n 10 $(ROOT)/releases.jsonl"
+
+alert-test: ## Fires a test alert through a host's Alertmanager and says which receiver took it: INVENTORY=…
+	@.ci/venv full
+	@$(ANSIBLE) playbooks/alert_test.yml
+
+check-outside: ## Asks the product's addresses and monitoring_checks from this machine, not from the host: INVENTORY=…
+	@.ci/venv full
+	@.ci/check-outside $(INVENTORY)
 
 secret: ## Puts a secret into a host's .env, from a prompt or standard input: NAME=… INVENTORY=…
 	@.ci/venv full
