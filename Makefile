@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup verify-backup ps logs \
-  request releases secret images scan-images ship-images verify-image audit lint docs dashboards lock pin bench-host \
-  bench-deploy bench-api chaos fuzz clean
+  request releases secret alert-test check-outside images scan-images ship-images verify-image audit lint docs \
+  dashboards lock pin bench-host bench-deploy bench-api chaos fuzz clean
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -88,6 +88,14 @@ request: ## Follows a request through a host's logs, by its X-Request-ID: INVENT
 releases: ## The releases of a host, the last ten: INVENTORY=…
 	@.ci/venv full
 	@ansible moorage -i $(INVENTORY) -m ansible.builtin.command -a "tail -n 10 $(ROOT)/releases.jsonl"
+
+alert-test: ## Fires a test alert through a host's Alertmanager and says which receiver took it: INVENTORY=…
+	@.ci/venv full
+	@$(ANSIBLE) playbooks/alert_test.yml
+
+check-outside: ## Asks the product's addresses and monitoring_checks from this machine, not from the host: INVENTORY=…
+	@.ci/venv full
+	@.ci/check-outside $(INVENTORY)
 
 secret: ## Puts a secret into a host's .env, from a prompt or standard input: NAME=… INVENTORY=…
 	@.ci/venv full

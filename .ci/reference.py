@@ -12,6 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the control plane of this tree, whatever is installed
 
+import reference_alerts  # noqa: E402 - see above
 import reference_api  # noqa: E402 - see above
 import reference_metrics  # noqa: E402 - see above
 
@@ -65,6 +66,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "api.md": reference_api.operations,
     "errors.md": reference_api.errors,
     "metrics.md": reference_metrics.page,
+    "alerts.md": reference_alerts.page,
 }
 
 

@@ -83,6 +83,15 @@ class Settings(BusSettings, IdentitySettings, MailSettings):
             kept=_SETUP,
         ),
     ]
+    database_monitor_password: Annotated[
+        Secret | None,
+        Variable(
+            v.secret(16),
+            "Password of moorage_monitor; without one that role cannot log in.",
+            optional=True,
+            kept=_SETUP,
+        ),
+    ]
     database_pool_size: Annotated[
         int, Variable(v.integer(1, 10, "connections"), "Connections that one process keeps at most.", default="8")
     ]

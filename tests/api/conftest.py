@@ -82,6 +82,7 @@ def environment(postgres_admin: DatabaseUrl, store_environment: dict[str, str]) 
         "DATABASE_ADMIN_URL": postgres_admin.render(),
         "DATABASE_READONLY_PASSWORD": secrets.token_hex(16),
         "DATABASE_BACKUP_PASSWORD": secrets.token_hex(16),
+        "DATABASE_MONITOR_PASSWORD": secrets.token_hex(16),
         "SESSION_SECRET": secrets.token_hex(32),
         "LICENSE_LEASE_SECRET": secrets.token_hex(32),
         "READINESS_TIMEOUT_SECONDS": "1.5",

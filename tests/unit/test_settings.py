@@ -44,6 +44,7 @@ BAD: list[tuple[str, str]] = [
     ("DATABASE_ADMIN_URL", "canary"),
     ("DATABASE_READONLY_PASSWORD", "canary"),
     ("DATABASE_BACKUP_PASSWORD", "canary"),
+    ("DATABASE_MONITOR_PASSWORD", "canary"),
     ("DATABASE_POOL_SIZE", "0"),
     ("DATABASE_POOL_SIZE", "11"),
     ("DATABASE_POOL_SIZE", "ten"),

@@ -3,7 +3,8 @@
 * the owner (DATABASE_OWNER_URL) owns database, schema and tables, and migrates;
 * the application (DATABASE_URL) reads and writes rows, owns nothing and bypasses nothing;
 * `moorage_readonly` reads what row level security shows it;
-* `moorage_backup` reads everything: a dump must not leave out what a policy hides.
+* `moorage_backup` reads everything: a dump must not leave out what a policy hides;
+* `moorage_monitor` reads the server's statistics and none of its tables.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ from webapp.redaction import Secret
 from webapp.settings import Settings, SettingsError
 from webapp.variables import DatabaseUrl
 
-READONLY, BACKUP = "moorage_readonly", "moorage_backup"
+READONLY, BACKUP, MONITOR = "moorage_readonly", "moorage_backup", "moorage_monitor"
+# What PostgreSQL itself lets a role do, by membership.
+# A backup also wants to know how far the log is, and to ask for a checkpoint.
+MEMBERSHIPS = {BACKUP: "pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_checkpoint", MONITOR: "pg_monitor"}
 
 # Any number, as long as nothing else takes it: two set-ups at once would trip over each other's CREATE ROLE.
 _SETUP_LOCK = 0x6D6F6F72
 
-# What a backup needs besides reading: to know how far the log is, and to have it go on to its next segment (Barman's
-# manual, "PostgreSQL connection"). The functions are those of the administrator's own database.
-_BACKUP_GRANTS = (
-    "pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_checkpoint",
-    "EXECUTE ON FUNCTION pg_switch_wal(), pg_create_restore_point(text), pg_backup_start(text, boolean),"
-    " pg_backup_stop(boolean)",
+# To have the log go on to its next segment (Barman's manual, "PostgreSQL connection"). They are the functions of the
+# administrator's own database.
+_BACKUP_FUNCTIONS = (
+    "GRANT EXECUTE ON FUNCTION pg_switch_wal(), pg_create_restore_point(text), pg_backup_start(text, boolean),"
+    " pg_backup_stop(boolean) TO {}"
 )
 _SNAPSHOT_CLUSTER = """
 SELECT to_jsonb(a) - 'oid' FROM pg_authid a WHERE rolname = ANY(%(names)s)
@@ -65,6 +68,7 @@ class Plan:
     application: Role
     readonly: Role
     backup: Role
+    monitor: Role
 
     @classmethod
     def of(cls, settings: Settings) -> Plan:
@@ -81,19 +85,20 @@ class Plan:
             readonly=Role(READONLY, settings.database_readonly_password),
             # Row level security would make pg_dump fail for whoever it binds; it still cannot write.
             backup=Role(BACKUP, settings.database_backup_password, "REPLICATION BYPASSRLS"),
+            monitor=Role(MONITOR, settings.database_monitor_password),
         )
         admin = settings.database_admin_url
         names = [role.name for role in plan.roles] + ([admin.user] if admin else [])
         if len(set(names)) != len(names):
             raise SettingsError(
                 "DATABASE_URL, DATABASE_OWNER_URL and DATABASE_ADMIN_URL must each name another role, "
-                f"and none of them {READONLY} or {BACKUP}."
+                f"and none of them {READONLY}, {BACKUP} or {MONITOR}."
             )
         return plan
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        return (self.owner, self.application, self.readonly, self.backup)
+        return (self.owner, self.application, self.readonly, self.backup, self.monitor)
 
 
 def prepare(admin: DatabaseUrl, plan: Plan) -> bool:
@@ -106,8 +111,9 @@ def prepare(admin: DatabaseUrl, plan: Plan) -> bool:
         before = _facts(cluster, plan)
         for role in plan.roles:
             _prepare_role(cluster, role)
-        for grant in _BACKUP_GRANTS:
-            cluster.execute(sql.SQL("GRANT " + grant + " TO {}").format(sql.Identifier(plan.backup.name)))
+        for name, group in MEMBERSHIPS.items():
+            cluster.execute(sql.SQL(f"GRANT {group} TO {{}}").format(sql.Identifier(name)))
+        cluster.execute(sql.SQL(_BACKUP_FUNCTIONS).format(sql.Identifier(plan.backup.name)))
         _prepare_database(cluster, plan)
         with _entered(admin.render(database=plan.database)) as inside:
             before_inside = _facts_inside(inside)

@@ -18,6 +18,7 @@ HEAD = "# Written by `make up` and read by `moorage` in this checkout. Holds sec
 _SECRETS = {
     "DATABASE_READONLY_PASSWORD": 48,
     "DATABASE_BACKUP_PASSWORD": 48,
+    "DATABASE_MONITOR_PASSWORD": 48,
     "S3_SECRET_ACCESS_KEY": 48,
     "SESSION_SECRET": 64,
     "LICENSE_LEASE_SECRET": 64,

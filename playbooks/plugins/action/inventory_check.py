@@ -97,7 +97,7 @@ class ActionModule(ActionBase):
     @staticmethod
     def _defined(task_vars: dict[str, Any]) -> dict[str, Any]:
         # Role variables made by the roles themselves (outputs of vars/main.yml) end in these.
-        made = ("_compose", "_secrets", "_unit", "_document", "_sites")
+        made = ("_compose", "_secrets", "_unit", "_document", "_networks", "_sites", "_asked", "_silenced")
         return {name: None for name in task_vars if not name.endswith(made)}
 
     @staticmethod

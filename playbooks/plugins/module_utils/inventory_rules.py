@@ -111,8 +111,9 @@ SERVICE_KEYS: dict[str, type | tuple[type, ...]] = {
 OWN_NAMES = {
     *("api", "sockets", "worker", "setup", "controlplane"),
     *("proxy", "postgres", "object-store", "postgrest", "gotrue", "storage"),
+    *("prometheus", "alertmanager", "node-exporter", "blackbox-exporter", "postgres-exporter", "grafana"),
 }
-OWN_HOSTS = {"api", "s3", "status"}
+OWN_HOSTS = {"api", "s3", "status", "grafana"}
 SIZE = re.compile(r"\d+\s*[kmg]?b?", re.IGNORECASE)
 
 

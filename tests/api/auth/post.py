@@ -15,10 +15,10 @@ from webapp.local.ports import free_port
 class Post(Message):
     """A mail server, and the letters it was given."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         super().__init__()
         self.letters: list[EmailMessage] = []
-        self._server = Controller(self, hostname="127.0.0.1", port=free_port())
+        self._server = Controller(self, hostname=address, port=free_port())
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -26,6 +26,11 @@ class Post(Message):
 
     def __exit__(self, *_: object) -> None:
         self._server.stop()
+
+    @property
+    def address(self) -> str:
+        """`host:port` of it."""
+        return f"{self._server.hostname}:{self._server.port}"
 
     @property
     def variables(self) -> dict[str, str]:

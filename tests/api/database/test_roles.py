@@ -27,6 +27,7 @@ def enter(settings: Settings, environment: dict[str, str]) -> Iterator[Enter]:
         "application": direct,
         "readonly": replace(direct, user=roles.READONLY, password=Secret(environment["DATABASE_READONLY_PASSWORD"])),
         "backup": replace(direct, user=roles.BACKUP, password=Secret(environment["DATABASE_BACKUP_PASSWORD"])),
+        "monitor": replace(direct, user=roles.MONITOR, password=Secret(environment["DATABASE_MONITOR_PASSWORD"])),
     }
     opened = []
 
@@ -63,6 +64,7 @@ def test_again_nothing_changes(settings: Settings) -> None:
         "GRANT ALL ON DATABASE {database} TO PUBLIC",
         "ALTER DATABASE {database} OWNER TO CURRENT_USER",
         "REVOKE pg_read_all_data FROM moorage_backup",
+        "REVOKE pg_monitor FROM moorage_monitor",
     ],
 )
 def test_drift_is_put_right_and_said(settings: Settings, drift: str) -> None:
@@ -76,7 +78,7 @@ def test_drift_is_put_right_and_said(settings: Settings, drift: str) -> None:
     psycopg2.connect(url.render()).close()
 
 
-@pytest.mark.parametrize("role", ["owner", "application", "readonly", "backup"])
+@pytest.mark.parametrize("role", ["owner", "application", "readonly", "backup", "monitor"])
 def test_no_role_is_more_than_it_must_be(enter: Enter, role: str) -> None:
     cursor = enter(role)
     cursor.execute(
@@ -87,7 +89,7 @@ def test_no_role_is_more_than_it_must_be(enter: Enter, role: str) -> None:
     assert cursor.fetchone() == (False, False, False, backup, backup)
 
 
-@pytest.mark.parametrize("role", ["application", "readonly", "backup"])
+@pytest.mark.parametrize("role", ["application", "readonly", "backup", "monitor"])
 def test_only_the_owner_owns(enter: Enter, role: str) -> None:
     statement = """
         SELECT count(*) FROM pg_shdepend
@@ -161,3 +163,13 @@ def test_urls_that_do_not_belong_together_are_refused(settings: Settings) -> Non
 def admin(settings: Settings) -> DatabaseUrl:
     assert settings.database_admin_url is not None
     return settings.database_admin_url
+
+
+def test_who_monitors_sees_how_the_server_does_and_no_row(enter: Enter) -> None:
+    cursor = enter("monitor")
+    assert one(cursor, "SELECT pg_database_size(current_database())")
+    # Of others' sessions too, which only a member of pg_read_all_stats sees.
+    assert one(cursor, "SELECT bool_and(query <> '<insufficient privilege>') FROM pg_stat_activity") is True
+    for statement in ("SELECT * FROM public.tenants", "CREATE TABLE public.mine (id int)", "CREATE ROLE somebody"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            enter("monitor").execute(statement)
