@@ -25,7 +25,10 @@ from webapp.variables import DatabaseUrl
 READONLY, BACKUP, MONITOR = "moorage_readonly", "moorage_backup", "moorage_monitor"
 # What PostgreSQL itself lets a role do, by membership.
 # A backup also wants to know how far the log is, and to ask for a checkpoint.
-MEMBERSHIPS = {BACKUP: "pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_checkpoint", MONITOR: "pg_monitor"}
+MEMBERSHIPS = {
+    BACKUP: "pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_checkpoint",
+    MONITOR: "pg_monitor",
+}
 
 # Any number, as long as nothing else takes it: two set-ups at once would trip over each other's CREATE ROLE.
 _SETUP_LOCK = 0x6D6F6F72

@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # Sourced by the host's own programs of backups: where things are, and what more than one of them does.
-here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=/dev/null # written beside this file
-. "$here/host.conf"
+. "$(dirname "${BASH_SOURCE[0]}")/host.conf"
 
 # A secret of .env, as the module env_file quotes it.
 secret() { sed -n "s/^$1='\\(.*\\)'\$/\\1/p" "$STACK/.env" | tail -n 1; }
