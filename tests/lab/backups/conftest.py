@@ -27,7 +27,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def sealed(stage: Stage) -> dict[str, object]:
     """A whole backup in both targets."""
     for name, text in {"a/one.bin": "one", "a/two.bin": "two", "b/three.bin": "three"}.items():
-        path = stage.folder / "bucket/things" / name
+        path = stage.folder / "store/things" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     made: dict[str, object] = stage.does("run")

@@ -60,6 +60,7 @@ class Stage:
         """Start the server and the bucket, with a database in it, and what backs it up."""
         self.engine.run("network", "create", "--label", f"moorage.stage={self.name}", self.name)
         self.bucket_up()
+        self.store_up()
         words = [
             "--user",
             "999:999",
@@ -100,8 +101,12 @@ class Stage:
         """The bucket elsewhere; what is in it outlives it."""
         store = self.folder / "bucket"
         (store / "backups").mkdir(parents=True, exist_ok=True)
-        (store / "things").mkdir(exist_ok=True)
         self._run("bucket", "bucket", "-v", f"{store}:/data")
+
+    def store_up(self) -> None:
+        """The object store that is backed up."""
+        (self.folder / "store/things").mkdir(parents=True, exist_ok=True)
+        self._run("store", "bucket", "-v", f"{self.folder / 'store'}:/data")
 
     def write_files(self, text: str = "SECRET='x'\n") -> None:
         """What the host's root puts beside the databases."""
@@ -124,7 +129,7 @@ class Stage:
             "host": "vps",
             "server": {"host": "postgres", "port": 5432, "user": "moorage_backup", "sslmode": "prefer"},
             "databases": ["shop"],
-            "objects": {"endpoint": "http://bucket:9000", "region": "us-east-1", "buckets": ["things"]},
+            "objects": {"endpoint": "http://store:9000", "region": "us-east-1", "buckets": ["things"]},
             "targets": [{"name": "local", "path": "/backup/repository"}, {"name": "bucket", **target}],
             "retention": {"daily": 7, "weekly": 4, "monthly": 12, "recovery_days": 7},
             "ship_seconds": 3,

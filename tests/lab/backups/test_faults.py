@@ -38,23 +38,33 @@ def running(stage: Stage, pattern: str) -> list[str]:
     return [pid for pid in out.split() if pid != "1"]
 
 
+# Begins a command in a process group of its own, and kills the group as soon as a pattern is seen in it. The pattern is
+# no argument, or it would be seen in this script.
+_KILL = """
+setsid moorage-backup "$@" >/tmp/killed 2>&1 &
+pid=$!
+until pgrep -g "$pid" -f "$PATTERN" >/dev/null; do
+    kill -0 "$pid" 2>/dev/null || { cat /tmp/killed; exit 9; }
+done
+kill -9 -- "-$pid"
+"""
+
+
 def killed_at(stage: Stage, pattern: str, *words: str) -> None:
     """Begin a command, and kill it and everything that it has begun with `kill -9` when a pattern is seen."""
-    with begun(stage, *words) as process:
-        wait_for(lambda: bool(running(stage, pattern)), 60)
-        ours = running(stage, f"moorage_backup {words[0]}")
-        stage.engine.attempt("exec", stage.of("backup"), "kill", "-9", *ours, *running(stage, pattern))
-        process.wait(30)
+    environment = ("-e", f"PATTERN={pattern}", "-e", "DATABASE_ADMIN_PASSWORD=x")
+    done = stage.engine.attempt("exec", *environment, stage.of("backup"), "sh", "-c", _KILL, "killer", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
 def heavier(stage: Stage) -> Iterator[None]:
     """Enough that a stage can be caught at work."""
     stage.sql("CREATE TABLE heavy AS SELECT n, repeat(md5(n::text), 20) AS text FROM generate_series(1, 60000) n")
-    (stage.folder / "bucket/things/heavy").write_bytes(b"x" * 30_000_000)
+    (stage.folder / "store/things/heavy").write_bytes(b"x" * 30_000_000)
     yield
     stage.sql("DROP TABLE heavy")
-    (stage.folder / "bucket/things/heavy").unlink()
+    (stage.folder / "store/things/heavy").unlink()
 
 
 @pytest.mark.parametrize("pattern", STAGES.values(), ids=STAGES)
@@ -96,13 +106,22 @@ def test_the_log_waits_for_a_bucket_that_does_not_answer(stage: Stage, sealed):
     stage.sql("DROP TABLE meanwhile")
 
 
-def test_a_full_disk_ends_the_dump_and_the_one_before_stays(stage: Stage, sealed, heavier):
-    manifest = stage.folder / "work/dumps/shop/manifest.json"
-    before = manifest.read_bytes()
-    said = stage.refuses("run", before=("prlimit", "--fsize=200000"))
-    assert "File too large" in said or "File size limit exceeded" in said
-    assert manifest.read_bytes() == before and not list((stage.folder / "work/dumps").glob("*.partial"))
-    assert stage.metric("backup.prom", RESULT, "local") == 0
+def test_a_full_disk_ends_the_dump_and_the_one_before_stays(stage: Stage, sealed, request):
+    stage.engine.run("rm", "-f", stage.of("backup"))
+    stage.backup_up("--tmpfs", "/backup/dumps:size=4m,uid=999")
+    try:
+        stage.does("run")
+        request.getfixturevalue("heavier")
+        said = stage.refuses("run")
+        assert "No space left on device" in said
+        inside = stage.engine.run(
+            "exec", stage.of("backup"), "sh", "-c", "ls /backup/dumps; cat /backup/dumps/shop/manifest.json"
+        )
+        assert "partial" not in inside and '"public people"' in inside and "public heavy" not in inside
+        assert stage.metric("backup.prom", RESULT, "local") == 0
+    finally:
+        stage.engine.run("rm", "-f", stage.of("backup"))
+        stage.backup_up()
     stage.does("run")
 
 
@@ -142,18 +161,19 @@ def test_another_key_opens_nothing_and_changes_nothing(stage: Stage, sealed):
 
 def test_a_flipped_byte_is_found_by_the_drill_and_refused_by_a_restore(stage: Stage, sealed):
     packs = [path for path in (stage.folder / "work/repository/data").rglob("*") if path.is_file()]
-    biggest = max(packs, key=lambda path: path.stat().st_size)
-    good = biggest.read_bytes()
-    place = len(good) // 2
-    biggest.chmod(0o600)
-    biggest.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+    good = {path: path.read_bytes() for path in packs}
+    for path, content in good.items():
+        place = len(content) // 2
+        path.chmod(0o600)
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     try:
         assert "damaged" in stage.refuses("drill", "--target", "local")
         assert stage.metric("drill.prom", "moorage_restore_drill_last_result", "local") == 0
         said = stage.refuses("restore-server", "--into", "/backup/state", "--target", "local")
         assert "damaged" in said and not (stage.folder / "work/state/data").exists()
     finally:
-        biggest.write_bytes(good)
+        for path, content in good.items():
+            path.write_bytes(content)
     stage.does("drill", "--target", "local")
     assert stage.metric("drill.prom", "moorage_restore_drill_last_result", "local") == 1
 
@@ -169,21 +189,40 @@ def test_a_restore_that_is_killed_is_run_again(stage: Stage, sealed, heavier):
     stage.sql("DROP DATABASE shop_again WITH (FORCE)", "postgres")
 
 
-def test_a_dump_that_would_make_a_database_is_refused(stage: Stage, sealed):
-    folder = "/tmp/crafted"
-    script = f"mkdir {folder} && pg_dump -Fd --create -f {folder}/content shop && pg_restore --list {folder}/content"
-    server = {"PGHOST": "postgres", "PGUSER": "moorage_backup", "PGPASSWORD": "b"}
-    given = [word for name, value in server.items() for word in ("-e", f"{name}={value}")]
-    listing = stage.engine.run("exec", *given, stage.of("backup"), "sh", "-c", script)
-    assert " DATABASE - shop " in listing
-    code = (
-        "import sys; from pathlib import Path; from moorage_backup import loading;"
-        f"loading.load({{'PGHOST': 'postgres', 'PGUSER': 'postgres', 'PGPASSWORD': 'x'}}, Path('{folder}'),"
-        " {'owner': 'shop_owner', 'connect': []}, 'shop_crafted', 1)"
+def test_a_dump_that_reaches_another_server_is_refused(stage: Stage, sealed):
+    connection = "'host=elsewhere dbname=shop'"
+    stage.sql(
+        f"CREATE SUBSCRIPTION away CONNECTION {connection} PUBLICATION p WITH (connect = false, slot_name = NONE)"
     )
-    done = stage.engine.attempt("exec", stage.of("backup"), "python3", "-c", code)
-    assert "reaches beyond its database" in done.stderr
-    assert stage.sql("SELECT count(*) FROM pg_database WHERE datname = 'shop_crafted'", "postgres") == "0"
+    try:
+        folder = "/tmp/crafted"
+        script = f"mkdir -p {folder} && pg_dump -Fd -f {folder}/content shop"
+        server = {"PGHOST": "postgres", "PGUSER": "postgres", "PGPASSWORD": "x"}
+        given = [word for name, value in server.items() for word in ("-e", f"{name}={value}")]
+        stage.engine.run("exec", *given, stage.of("backup"), "sh", "-c", script)
+        code = (
+            "from pathlib import Path; from moorage_backup import loading;"
+            f"loading.load({server}, Path('{folder}'), {{'owner': 'shop_owner', 'connect': []}}, 'shop_crafted', 1)"
+        )
+        done = stage.engine.attempt("exec", stage.of("backup"), "python3", "-c", code)
+        assert "reaches beyond its database" in done.stderr, done.stderr
+        assert stage.sql("SELECT count(*) FROM pg_database WHERE datname = 'shop_crafted'", "postgres") == "0"
+    finally:
+        stage.sql("DROP SUBSCRIPTION away")
+
+
+def test_a_dump_cannot_speak_to_psql(stage: Stage):
+    """A name with a line of its own is a command to whoever pipes a dump into psql (CVE-2025-8714 and 8715)."""
+    name = "x\n\\connect postgres\nCREATE TABLE stray (x int);"
+    stage.sql(f'SET ROLE shop_owner; CREATE TABLE "{name}" (x int); COMMENT ON TABLE "{name}" IS \'{name}\'')
+    try:
+        stage.does("run")
+        stage.does("restore-database", "--database", "shop", "--into", "shop_named")
+        for database in ("postgres", "shop", "shop_named"):
+            assert stage.sql("SELECT to_regclass('stray') IS NULL", database) == "t"
+    finally:
+        stage.sql(f'DROP TABLE "{name}"')
+        stage.sql("DROP DATABASE IF EXISTS shop_named", "postgres")
 
 
 def test_a_second_run_waits_or_says_who_is_at_work(stage: Stage, sealed, heavier):

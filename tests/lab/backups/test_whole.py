@@ -113,7 +113,7 @@ def test_objects_come_back_below_another_prefix(stage: Stage, sealed):
     words = ("restore-objects", "--bucket", "things", "--prefix", "a/")
     made = stage.does(*words, "--into", "again")
     assert made["objects"] == 2
-    assert (stage.folder / "bucket/things/again/a/two.bin").read_text() == "two"
+    assert (stage.folder / "store/things/again/a/two.bin").read_text() == "two"
     assert "already" in stage.refuses(*words, "--into", "again")
     assert "no object things/nowhere" in stage.refuses(*words[:-1], "nowhere", "--into", "elsewhere")
 

@@ -22,7 +22,7 @@ _FACTS = """
 SELECT json_build_object(
   'server', current_setting('server_version'), 'owner', datdba::regrole::text,
   'bytes', pg_database_size(oid), 'connect',
-  (SELECT coalesce(json_agg(grantee::regrole::text ORDER BY 1), '[]') FROM aclexplode(datacl)
+  (SELECT coalesce(json_agg(grantee::regrole::text ORDER BY grantee::regrole::text), '[]') FROM aclexplode(datacl)
    WHERE privilege_type = 'CONNECT' AND grantee <> 0 AND grantee <> datdba))
 FROM pg_database WHERE datname = current_database()
 """

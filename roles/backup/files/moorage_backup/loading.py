@@ -17,7 +17,7 @@ from moorage_backup.running import run
 
 # What an archive of one database does not hold unless it means others.
 _ELSEWHERE = re.compile(
-    r"^\d+; \d+ \d+ (DATABASE|SUBSCRIPTION|SERVER|USER MAPPING|EVENT TRIGGER|PROCEDURAL LANGUAGE"
+    r"^\d+; \d+ \d+ (SUBSCRIPTION|SERVER|USER MAPPING|EVENT TRIGGER|PROCEDURAL LANGUAGE"
     r"|FOREIGN DATA WRAPPER)\b"
 )
 _SECURITY = re.compile(r"^\d+; \d+ \d+ (ROW SECURITY|POLICY) ")
