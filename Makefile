@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup verify-backup ps logs \
-  request releases secret alert-test check-outside images scan-images ship-images verify-image audit lint docs \
-  dashboards lock pin bench-host bench-deploy bench-api chaos fuzz clean
+  request releases secret alert-test check-outside images scan-images ship-images verify-image rotate-secrets drift \
+  harden audit-host audit lint docs dashboards lock pin bench-host bench-deploy bench-api chaos fuzz clean
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -118,6 +118,22 @@ ship-images: ## Pushes what `make images` built, with SBOM and provenance, signe
 verify-image: ## Who signed a tag's images, and their documents; prints the digests: TAG=… REGISTRY=…
 	@.ci/venv full
 	@python .ci/images.py verify --tag "$(TAG)" --registry "$(REGISTRY)"
+
+rotate-secrets: ## New secrets in the place of the old, with no failed request: INVENTORY=… [ONLY=database,store,signing]
+	@.ci/venv full
+	@$(ANSIBLE) playbooks/rotate_secrets.yml $(if $(ONLY),-e only=$(ONLY))
+
+drift: ## What of a host is not as the inventory says; changes nothing: INVENTORY=…
+	@.ci/venv full
+	@$(ANSIBLE) playbooks/drift.yml --check
+
+harden: ## Takes away what a host does not need, and has Lynis judge it: INVENTORY=…
+	@.ci/venv full
+	@$(ANSIBLE) playbooks/harden.yml
+
+audit-host: ## What would let somebody in, from outside, on the host and in git: INVENTORY=…
+	@.ci/venv full
+	@$(ANSIBLE) playbooks/audit.yml
 
 audit: ## Known vulnerabilities in every lock, Python's and npm's; fails where it could not ask
 	@.ci/venv full

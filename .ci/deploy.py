@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Deploys, or rolls back, the host that VPS_* describe: signatures first, then the playbook, over a pinned host key.
+"""Deploys, rolls back or looks after the host that VPS_* describe: signatures first, then the playbook; one host key.
 
 What the workflows call, with their secrets and inputs in the environment: VPS_HOST, VPS_USER, VPS_SSH_KEY,
 VPS_KNOWN_HOSTS, VPS_DEPLOY_PATH, IMAGE_TAG; VERIFY_KEY or SIGNED_BRANCHES say whose signature counts; BREAK_LOCK names
@@ -23,6 +23,8 @@ from typing import Any
 from shipping import ROOT, Refused, cosign, run
 from shipping.deploying import Target, images_of, reached_at, tag_of, the_host
 
+# Whatever else CI does to a host, by its playbook: with which arguments. None of them brings an image.
+UPKEEP = {"rotate_secrets": [], "drift": ["--check"], "audit": []}
 BIN = Path(sys.executable).parent
 # The key reaches ssh as a file; no playbook needs it.
 GIVEN = {name: value for name, value in os.environ.items() if name != "VPS_SSH_KEY"}
@@ -83,7 +85,7 @@ def play(playbook: str, inventory: str, target: Target, release: dict[str, Any],
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     root = argparse.ArgumentParser(prog="deploy", description=__doc__)
-    root.add_argument("verb", choices=("deploy", "rollback"))
+    root.add_argument("verb", choices=("deploy", "rollback", *UPKEEP))
     root.add_argument("inventory", help="as inventories/production")
     root.add_argument(
         "--registry-at",
@@ -105,7 +107,7 @@ def main() -> int:
             raise Refused(
                 f"There is no {options.inventory}: copy inventories/example and change it. Nothing was changed."
             )
-        tag = tag_of(os.environ, needed=options.verb == "deploy")
+        tag = "" if options.verb in UPKEEP else tag_of(os.environ, needed=options.verb == "deploy")
         target = Target.of(os.environ)
         # A rollback without a tag takes what the host has kept, and was verified when it came there.
         release: dict[str, Any] = {}
@@ -114,7 +116,7 @@ def main() -> int:
         if tag:
             places = dict(pair.split("=", 1) for pair in options.registry_at)
             release |= {"image_tag": tag, "image_digests": verify(options.inventory, tag, places)}
-        return play(options.verb, options.inventory, target, release, extra)
+        return play(options.verb, options.inventory, target, release, [*UPKEEP.get(options.verb, []), *extra])
     except Refused as refused:
         print(f"deploy: {refused}", file=sys.stderr)
         return 1

@@ -49,6 +49,7 @@ class Rooms(click.Group):
         "health": "webapp.health.commands",
         "key": "webapp.auth.key_commands",
         "license": "webapp.licensing.commands",
+        "rotate": "webapp.rotation.commands",
         "secret": "webapp.vaulting.commands",
         "serve": "webapp.serving.commands",
         "settings": "webapp.settings_commands",

@@ -179,7 +179,7 @@ def presented() -> auth.Credential:
         raise MissingBearerToken
     its = collaborators()
     try:
-        return auth.read(token, its.settings.session_secret, its.issuer)
+        return auth.read(token, its.settings.session_keys, its.issuer)
     except (TokenInvalid, ServiceUnavailable):
         _spend_address()
         raise
@@ -262,14 +262,14 @@ def _answer_once(
     attempt = attempt_of(call, raw) if op.creates else None
     if attempt is None:
         return run()
-    pepper = collaborators().settings.session_secret
-    known = idempotency.begin(session, attempt, pepper)
+    keys = collaborators().settings.session_keys
+    known = idempotency.begin(session, attempt, keys)
     if known is not None:
         replayed = Response(known.body, status=known.status, mimetype="application/json")
         replayed.headers["Idempotency-Replayed"] = "true"
         return replayed
     answer = run()
-    idempotency.finish(session, attempt, pepper, idempotency.Answer(answer.status_code, answer.get_data()))
+    idempotency.finish(session, attempt, keys.current, idempotency.Answer(answer.status_code, answer.get_data()))
     return answer
 
 

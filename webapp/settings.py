@@ -20,6 +20,7 @@ from webapp.redaction import Secret, remember
 from webapp.settings_bus import BusSettings
 from webapp.settings_identity import IdentitySettings, contradictions
 from webapp.settings_mail import MailSettings
+from webapp.settings_signing import SigningSettings
 from webapp.variables import DatabaseUrl, Endpoint, Variable
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -41,7 +42,7 @@ class SettingsError(Failure):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(BusSettings, IdentitySettings, MailSettings):
+class Settings(BusSettings, IdentitySettings, MailSettings, SigningSettings):
     moorage_env: Annotated[
         str, Variable(v.choice("development", "production"), "What this installation is for.", default="production")
     ]
@@ -140,8 +141,6 @@ class Settings(BusSettings, IdentitySettings, MailSettings):
             default="supabase",
         ),
     ]
-    session_secret: Annotated[Secret, Variable(v.secret(32), "Signs user sessions.", kept=_ON_HOST)]
-    license_lease_secret: Annotated[Secret, Variable(v.secret(32), "Signs lease tokens (HS256).", kept=_ON_HOST)]
     trusted_proxies: Annotated[
         int,
         Variable(

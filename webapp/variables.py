@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
@@ -106,6 +107,16 @@ def url(text: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]{1,500}", text) or "?" in text or "#" in text:
         raise problem
     return text
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text):
+        raise ValueError("a moment in UTC such as 2026-11-28T05:00:00Z")
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise ValueError("a moment in UTC such as 2026-11-28T05:00:00Z, which exists") from None
 
 
 def integer(low: int, high: int, unit: str = "") -> Callable[[str], int]:

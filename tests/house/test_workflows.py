@@ -16,6 +16,7 @@ FILES = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
 TABLE = ROOT / "docs/reference/ci-secrets.md"
 VPS = {"VPS_HOST", "VPS_USER", "VPS_SSH_KEY", "VPS_KNOWN_HOSTS", "VPS_DEPLOY_PATH"}
 DEPLOYS = {"deploy-staging": "staging", "deploy-prod": "production", "rollback-prod": "production"}
+UPKEEP = {"rotate-prod": {"rotate_secrets"}, "upkeep-prod": {"drift", "audit"}}
 # What a job may do beyond reading the code; only images.yml may sign and push.
 MORE = {"images.yml": {"packages": "write", "id-token": "write"}, "deploy-staging.yml": {"packages": "read"}}
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -50,7 +51,7 @@ def used(kind: str) -> set[str]:
 
 
 def test_the_workflows_of_the_manual_are_there() -> None:
-    assert {path.stem for path in FILES} == {"ci", "images", "outside", *DEPLOYS}
+    assert {path.stem for path in FILES} == {"ci", "images", "outside", *DEPLOYS, *UPKEEP}
 
 
 @every_file
@@ -132,6 +133,17 @@ def test_a_deploy_goes_through_the_one_script_into_its_own_environment(name: str
     # A push to develop has nobody to ask for a lock's token.
     assert set(given) - VPS == ({"IMAGE_COMMIT"} if environment == "staging" else {"IMAGE_TAG", "BREAK_LOCK"})
     assert job["env"]["SIGNED_BRANCHES"] == ("develop" if environment == "staging" else "main")
+
+
+@pytest.mark.parametrize("name", UPKEEP)
+def test_upkeep_goes_the_same_way_by_hand_or_where_a_variable_says_so(name: str) -> None:
+    content = workflow(name)
+    assert set(content["on"]) == {"schedule", "workflow_dispatch"}
+    runs = set()
+    for job in content["jobs"].values():
+        assert job["environment"] == "production-upkeep" and "_ON_SCHEDULE == 'yes'" in job["if"]
+        runs.add(job["steps"][-1]["run"])
+    assert runs == {f".ci/deploy {verb} inventories/production" for verb in UPKEEP[name]}
 
 
 @every_deploy

@@ -93,7 +93,8 @@ def test_nothing_of_it_can_be_reached_from_outside(lab: Lab, site: Host):
 
 
 def test_secrets_are_in_files_that_only_their_reader_opens(site: Host, ears: Ears):
-    seen = site.exec("docker inspect moorage-alertmanager moorage-postgres-exporter; cat /opt/moorage/monitoring/*/*.yml")
+    inspected = "docker inspect moorage-alertmanager moorage-postgres-exporter"
+    seen = site.exec(f"{inspected}; cat /opt/moorage/monitoring/*/*.yml")
     password = site.exec("sed", "-n", "s/^DATABASE_MONITOR_PASSWORD='\\(.*\\)'$/\\1/p", "/opt/moorage/.env").strip()
     assert password and password not in seen
     assert not any(value in seen + "".join(TRANSCRIPT) for value in ears.secrets.values())

@@ -57,11 +57,23 @@ def test_every_playbook_parses(playbook):
 @pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
 def test_every_playbook_begins_with_the_guard_and_leaves_the_host_whatever_happened(playbook):
     for entry in yaml.safe_load(playbook.read_text()):
+        if entry.get("check_mode"):
+            continue  # it only looks, so it neither takes the host nor leaves it
         (alone,) = entry["tasks"]
         assert alone["block"][0]["ansible.builtin.import_role"] == {"name": "guard"}, entry.get("name")
         (leave,) = alone["always"]
         assert leave["ansible.builtin.import_role"] == {"name": "guard", "tasks_from": "leave.yml"}
         assert set(alone) == {"name", "block", "always"}
+
+
+@pytest.mark.parametrize("name", ["audit", "drift"])
+def test_what_only_looks_has_the_guard_before_any_other_role_that_could_change_something(name):
+    (entry,) = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())
+    assert entry["check_mode"] is True
+    tasks = [task for one in entry["tasks"] for task in one.get("block", [one])]
+    roles = [task["ansible.builtin.import_role"] for task in tasks]
+    first = next(role for role in roles if role.get("tasks_from") != "asks.yml")
+    assert first == {"name": "guard"}
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 
-MODULE = Path(__file__).parents[2] / "playbooks/plugins/modules/env_file.py"
+ROOT = Path(__file__).parents[2]
+MODULE = ROOT / "playbooks/plugins/modules/env_file.py"
 
 
 def run(check=False, **args):
     given = json.dumps({"ANSIBLE_MODULE_ARGS": {**args, "_ansible_check_mode": check}})
     wrapper = (
-        "import sys, runpy; from ansible.module_utils import basic; from ansible.module_utils.testing import "
-        f"patch_module_args\nwith patch_module_args({json.loads(given)['ANSIBLE_MODULE_ARGS']!r}):\n"
+        "import runpy; from tests.rendering import share_module_utils; from ansible.module_utils.testing import "
+        "patch_module_args\nshare_module_utils()\n"
+        f"with patch_module_args({json.loads(given)['ANSIBLE_MODULE_ARGS']!r}):\n"
         f"    runpy.run_path({str(MODULE)!r}, run_name='__main__')"
     )
-    done = subprocess.run([sys.executable, "-c", wrapper], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", wrapper], cwd=ROOT, capture_output=True, text=True, check=False)
     return json.loads(done.stdout), done.stdout + done.stderr
 
 

@@ -22,8 +22,8 @@ from webapp.db import Database
 from webapp.errors import MoorageError, StorageError, StorageUnavailable
 from webapp.licensing.service import FACTS as LICENSING_FACTS
 from webapp.licensing.service import lease_tokens, leases
-from webapp.redaction import Secret
 from webapp.settings import Settings
+from webapp.signing import SigningKeys
 from webapp.storage import ObjectStore
 
 _PLACES = {"tenant": "%(tenant)s", "user": "%(user)s", "vm": "%(vm)s", "module": "%(module)s"}
@@ -58,14 +58,14 @@ class Depot:
     database: Database
     store: ObjectStore
     presence: Presence
-    secret: Secret
+    keys: SigningKeys
     url_seconds: int
 
     @classmethod
     def of(cls, settings: Settings, database: Database, store: ObjectStore) -> Depot:
         """Its look at the store gives up sooner than uploads do."""
         looks = Presence(ObjectStore.of(settings, answers_within=ANSWERS_WITHIN_SECONDS))
-        return cls(database, store, looks, settings.license_lease_secret, settings.s3_presign_ttl_seconds)
+        return cls(database, store, looks, settings.lease_keys, settings.s3_presign_ttl_seconds)
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Attempt:
 def begin(depot: Depot, credential: auth.Credential, body: Mapping[str, Any]) -> Attempt:
     """The attempt with its facts. `row` is None where the bearer is worth nothing any more."""
     try:
-        claims = lease_tokens.read(body["lease_token"], depot.secret)
+        claims = lease_tokens.read(body["lease_token"], depot.keys)
     except lease_tokens.LeaseTokenInvalid:
         claims = None
     attempt = Attempt({**body, "vm_uuid": body["vm_uuid"].lower()}, claims)
@@ -199,12 +199,12 @@ def _write(
     return int(written.id)
 
 
-def report(session: Session, caller: Caller, secret: Secret, given: Mapping[str, Any]) -> dict[str, str]:
+def report(session: Session, caller: Caller, keys: SigningKeys, given: Mapping[str, Any]) -> dict[str, str]:
     """One row that says what became of a download; a second report changes nothing, and is told the first.
 
     A token whose time is over still says whose download it was. Raises LeaseTokenInvalid, ResolutionNotFound.
     """
-    claims = lease_tokens.read(given["lease_token"], secret)
+    claims = lease_tokens.read(given["lease_token"], keys)
     resolution = given["resolution_id"]
     known = resolution.isascii() and resolution.isdigit() and len(resolution) < 19 and claims.tenant == caller.tenant
     found = (

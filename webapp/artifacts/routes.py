@@ -87,7 +87,7 @@ def resolve_download(call: Call) -> dict[str, Any]:
 @operation(artifacts, "POST /report-download", summary="Say what became of a download", allow=RESOLVER, body=s.Report,
            answer=s.Reported, raises=(lease_tokens.LeaseTokenInvalid, resolving.ResolutionNotFound))  # fmt: skip
 def report_download(call: Call) -> dict[str, str]:
-    return resolving.report(call.session, call.caller, collaborators().settings.license_lease_secret, call.body)
+    return resolving.report(call.session, call.caller, collaborators().settings.lease_keys, call.body)
 
 
 @operation(artifacts, "GET /audit", summary="Every attempt to download, and what became of it", allow=READ,

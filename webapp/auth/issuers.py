@@ -19,6 +19,7 @@ from webapp.errors import ServiceUnavailable, TokenForged, TokenInvalid
 from webapp.fields import uuid_of
 from webapp.redaction import Secret
 from webapp.settings_identity import IdentitySettings
+from webapp.signing import SigningKeys
 
 WELL_KNOWN = "/.well-known/jwks.json"
 LONGEST_SUBJECT, LONGEST_EMAIL = 200, 254
@@ -81,11 +82,11 @@ class OutsideIssuer:
         return uuid_of(found) if isinstance(found, str) else None
 
 
-def read(token: str, secret: Secret, outside: OutsideIssuer | None = None) -> Credential:
+def read(token: str, keys: SigningKeys, outside: OutsideIssuer | None = None) -> Credential:
     """What a token of ours, or of the outside issuer's, says. Raises TokenInvalid, IssuerUnavailable."""
     if outside is not None and outside.is_named_by(token):
         return outside.read(token)
-    return read_ours(token, secret)
+    return read_ours(token, keys)
 
 
 def _issuer_named(token: str) -> object:

@@ -42,7 +42,7 @@ def login(call: Call) -> sessions.Tokens:
         try:
             with its.database.transaction() as session:
                 user = sessions.identify(session, body["email"], body["password"])
-                totp.require(session, user, its.settings.session_secret, body.get("totp"))
+                totp.require(session, user, its.settings.session_keys, body.get("totp"))
                 return sessions.begin(session, its.settings.session_secret, user, body.get("tenant_id"), where)
         except (*REFUSALS, totp.MfaRequired) as refused:
             with its.database.transaction() as session:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from webapp.auth.user_models import AuthIdentity, AuthUser
 from webapp.db import claim_also
 from webapp.errors import InvalidRequest, MoorageError
 from webapp.redaction import Secret
+from webapp.signing import SigningKeys
 from webapp.tenants import service as tenants
 
 LIVES_SECONDS = 600
@@ -57,10 +59,12 @@ class State:
     provider: str
     tenant: str | None
     text: str
+    secret: Secret
 
-    def errand(self, secret: Secret, browser: str, redirect_uri: str) -> Errand:
+    def errand(self, browser: str, redirect_uri: str) -> Errand:
         """The same at both ends, and known to nobody in between."""
-        verifier, nonce = (Secret(_derived(secret, f"{use}\0{self.id}\0{browser}")) for use in ("verifier", "nonce"))
+        seeds = (f"{use}\0{self.id}\0{browser}" for use in ("verifier", "nonce"))
+        verifier, nonce = (Secret(_derived(self.secret, seed)) for seed in seeds)
         return Errand(self.text, redirect_uri, verifier, nonce)
 
 
@@ -76,11 +80,18 @@ def begin(secret: Secret, provider: str, browser: str, tenant: str | None) -> St
     claims = {"iss": _ISSUER, "jti": state_id, "aud": provider, "sub": _hashed(browser), "exp": end}
     if tenant:
         claims["tenant_id"] = tenant
-    return State(state_id, provider, tenant, jwt.encode(claims, _key(secret), algorithm=_ALGORITHM))
+    return State(state_id, provider, tenant, jwt.encode(claims, _key(secret), algorithm=_ALGORITHM), secret)
 
 
-def resume(secret: Secret, text: str, provider: str, browser: str) -> State:
+def resume(keys: SigningKeys, text: str, provider: str, browser: str) -> State:
     """The sign-in that this browser began with this provider. Raises StateInvalid."""
+    for secret in keys.accepted():
+        with suppress(StateInvalid):
+            return _resumed_with(secret, text, provider, browser)
+    raise StateInvalid
+
+
+def _resumed_with(secret: Secret, text: str, provider: str, browser: str) -> State:
     try:
         claims = jwt.decode(
             text, _key(secret), algorithms=[_ALGORITHM], issuer=_ISSUER, audience=provider,
@@ -90,7 +101,7 @@ def resume(secret: Secret, text: str, provider: str, browser: str) -> State:
         raise StateInvalid from None
     if not hmac.compare_digest(claims["sub"], _hashed(browser)):
         raise StateInvalid
-    return State(claims["jti"], provider, claims.get("tenant_id"), text)
+    return State(claims["jti"], provider, claims.get("tenant_id"), text, secret)
 
 
 def account(session: Session, profile: Profile, device: Device) -> AuthUser:

@@ -51,7 +51,7 @@ def start(call: Call, provider: str) -> Response:
     """For browsers. `tenant_id` chooses between tenants, as at log-in; who belongs to one needs none."""
     at, secret, browser = chosen(provider), collaborators().settings.session_secret, oauth.new_browser()
     state, back = oauth.begin(secret, provider, browser, call.query.get("tenant_id")), redirect_uri(provider)
-    answer = Response(status=302, headers={"Location": at.address(state.errand(secret, browser, back))})
+    answer = Response(status=302, headers={"Location": at.address(state.errand(browser, back))})
     # Lax: it comes along when the provider sends the browser back, and not with what other pages post.
     answer.set_cookie(
         COOKIE, browser, max_age=oauth.LIVES_SECONDS, path=str(sign_ins.url_prefix), httponly=True, samesite="Lax",
@@ -67,20 +67,19 @@ def start(call: Call, provider: str) -> Response:
 def callback(call: Call, provider: str) -> sessions.Tokens:
     """The provider's answer comes here; its account counts only by a verified e-mail address that a user has."""
     its, where, at, query = collaborators(), device(), chosen(provider), call.query
-    secret = its.settings.session_secret
     attempts.check(its.database, f"login:{where.address}", limit=its.settings.rate_limit_login)
     browser = request.cookies.get(COOKIE, "")
-    state = oauth.resume(secret, query["state"], provider, browser)
+    state = oauth.resume(its.settings.session_keys, query["state"], provider, browser)
     if not attempts.first(its.database, f"oauth:{state.id}"):
         raise oauth.StateInvalid
     after_this_request(_without_cookie)
     if "code" not in query:
         raise SignInDenied if "error" in query else InvalidRequest(details={"code": ["Missing."]})
-    profile = at.profile(state.errand(secret, browser, redirect_uri(provider)), query["code"])
+    profile = at.profile(state.errand(browser, redirect_uri(provider)), query["code"])
     try:
         with its.database.transaction() as session:
             user = oauth.account(session, profile, where)
-            return sessions.begin(session, secret, user, state.tenant, where)
+            return sessions.begin(session, its.settings.session_secret, user, state.tenant, where)
     except REFUSALS as refused:
         with its.database.transaction() as session:
             sessions.note_failure(session, profile.email or "", refused.code, where)

@@ -11,7 +11,7 @@ from sqlalchemy import Row, func, update
 from sqlalchemy.orm import Session
 
 from webapp.audit import service as audit
-from webapp.auth import attempts, users
+from webapp.auth import attempts, totp, users
 from webapp.auth.issuers import OutsideIssuer, read
 from webapp.auth.key_uses import KeyUses
 from webapp.auth.models import AuthSession
@@ -26,7 +26,7 @@ from webapp.tenants import service as tenants
 
 __all__ = [
     "Credential", "KeyUses", "OutsideIssuer", "Provider", "UserNotFound", "ask_standing", "attempts", "caller_of",
-    "find_user", "issue_token", "new_opaque", "providers_of", "read", "standing", "vouch",
+    "find_user", "issue_token", "new_opaque", "providers_of", "read", "standing", "totp", "vouch",
 ]  # fmt: skip
 
 LONGEST_ISSUED = timedelta(days=365)

@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -21,6 +22,7 @@ import jwt
 from webapp.caller import Kind
 from webapp.errors import TokenForged, TokenInvalid
 from webapp.redaction import Secret
+from webapp.signing import SigningKeys
 
 ALGORITHM, ISSUER = "HS256", "moorage"
 # Letters in front, so that a scanner of repositories and a person know what leaked.
@@ -80,15 +82,22 @@ def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def read(token: str, secret: Secret) -> Credential:
+def read(token: str, keys: SigningKeys) -> Credential:
     """What a token of ours says. Raises TokenInvalid."""
     prefix, _, rest = token.partition("_")
     if prefix in PREFIXES:
         return _read_opaque(PREFIXES[prefix], token, rest)
-    credential, expires = _read_signed(token, secret)
+    credential, expires = _read_with_any(token, keys)
     if time.time() >= expires:
         raise TokenInvalid
     return credential
+
+
+def _read_with_any(token: str, keys: SigningKeys) -> tuple[Credential, float]:
+    for secret in keys.accepted():
+        with suppress(TokenForged):
+            return _read_signed(token, secret)
+    raise TokenForged
 
 
 # A signature that was right stays right: only the time is asked again.

@@ -6,6 +6,7 @@ import hmac
 import secrets
 import time
 from base64 import b32encode
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyotp
@@ -26,6 +27,7 @@ from webapp.caller import Caller
 from webapp.errors import MoorageError
 from webapp.redaction import Secret
 from webapp.sealed import opened, seal
+from webapp.signing import SigningKeys
 
 ISSUER = "Moorage"
 STEP_SECONDS = 30
@@ -73,7 +75,7 @@ def enrol(session: Session, caller: Caller, pepper: Secret) -> Enrolment:
     return Enrolment(secret, uri, segno.make(uri, error="m").svg_inline(scale=4, border=2))
 
 
-def confirm(session: Session, caller: Caller, pepper: Secret, code: str) -> list[str]:
+def confirm(session: Session, caller: Caller, keys: SigningKeys, code: str) -> list[str]:
     """From now on log-ins ask for a code. The recovery codes, shown this once.
 
     Raises UserNotFound, TotpEnrolled, TotpNotEnrolled, TotpWrong.
@@ -83,53 +85,52 @@ def confirm(session: Session, caller: Caller, pepper: Secret, code: str) -> list
         raise TotpEnrolled
     if user.totp_sealed is None:
         raise TotpNotEnrolled
-    if not _right(session, user, pepper, code):
+    if not _right(session, user, keys, code):
         raise TotpWrong
     user.totp_confirmed_at = func.now()
     audit.record(session, caller, "totp_enabled", subject=user.id)
     return _new_recovery_codes(session, user)
 
 
-def disable(session: Session, caller: Caller, pepper: Secret, password: str, code: str) -> None:
+def disable(session: Session, caller: Caller, keys: SigningKeys, password: str, code: str) -> None:
     """Log-ins ask for the password only. Raises UserNotFound, TotpNotEnrolled, LoginRefused, TotpWrong."""
     user = _confirmed(session, caller)
     if not passwords.right(user.password_hash, password):
         raise LoginRefused
-    if not _satisfied(session, user, pepper, code):
+    if not _satisfied(session, user, keys, code):
         raise TotpWrong
     user.totp_sealed = user.totp_confirmed_at = None
     session.execute(delete(AuthRecoveryCode).where(AuthRecoveryCode.user_id == user.id))
     audit.record(session, caller, "totp_disabled", subject=user.id)
 
 
-def renew_recovery_codes(session: Session, caller: Caller, pepper: Secret, code: str) -> list[str]:
+def renew_recovery_codes(session: Session, caller: Caller, keys: SigningKeys, code: str) -> list[str]:
     """Ten new ones in place of those there were. Raises UserNotFound, TotpNotEnrolled, TotpWrong."""
     user = _confirmed(session, caller)
-    if not _satisfied(session, user, pepper, code):
+    if not _satisfied(session, user, keys, code):
         raise TotpWrong
     audit.record(session, caller, "recovery_codes_renewed", subject=user.id)
     return _new_recovery_codes(session, user)
 
 
-def require(session: Session, user: AuthUser, pepper: Secret, code: str | None) -> None:
+def require(session: Session, user: AuthUser, keys: SigningKeys, code: str | None) -> None:
     """At a log-in, where the user has a second factor. Raises MfaRequired, LoginRefused."""
     if user.totp_confirmed_at is None:
         return
     if not code:
         raise MfaRequired
-    if not _satisfied(session, user, pepper, code):
+    if not _satisfied(session, user, keys, code):
         raise LoginRefused
 
 
-def _satisfied(session: Session, user: AuthUser, pepper: Secret, code: str) -> bool:
-    return _right(session, user, pepper, code) or _recovered(session, user, code)
+def _satisfied(session: Session, user: AuthUser, keys: SigningKeys, code: str) -> bool:
+    return _right(session, user, keys, code) or _recovered(session, user, code)
 
 
-def _right(session: Session, user: AuthUser, pepper: Secret, code: str) -> bool:
+def _right(session: Session, user: AuthUser, keys: SigningKeys, code: str) -> bool:
     """Is it a code of now, and the first time that one of its step is used? The row's lock lets one of two win."""
-    try:
-        plain = opened(_key(pepper), user.totp_sealed or b"", user.id.encode())
-    except InvalidTag:  # there is none, or SESSION_SECRET has changed since
+    plain = _opened(user, keys)
+    if plain is None:  # there is none, or SESSION_SECRET was replaced by hand since
         return False
     known, now = pyotp.TOTP(plain.decode()), int(time.time()) // STEP_SECONDS
     given = code.replace(" ", "").encode()
@@ -138,6 +139,25 @@ def _right(session: Session, user: AuthUser, pepper: Secret, code: str) -> bool:
             fresh = update(AuthUser).where(AuthUser.id == user.id, AuthUser.totp_last_step < step)
             return session.scalar(fresh.values(totp_last_step=step).returning(AuthUser.id)) is not None
     return False
+
+
+def _opened(user: AuthUser, keys: SigningKeys) -> bytes | None:
+    for pepper in keys.accepted():
+        with suppress(InvalidTag):
+            return opened(_key(pepper), user.totp_sealed or b"", user.id.encode())
+    return None
+
+
+def resealed(sealed: bytes, user_id: str, keys: SigningKeys) -> bytes | None:
+    """The same, sealed with the current secret; None where it is that already, or opens with none of them."""
+    current, *others = keys.accepted()
+    with suppress(InvalidTag):
+        opened(_key(current), sealed, user_id.encode())
+        return None
+    for pepper in others:
+        with suppress(InvalidTag):
+            return seal(_key(current), opened(_key(pepper), sealed, user_id.encode()), user_id.encode())
+    return None
 
 
 def _key(pepper: Secret) -> bytes:

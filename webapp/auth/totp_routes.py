@@ -48,8 +48,8 @@ def enrol(call: Call) -> totp.Enrolment:
 def confirm(call: Call) -> dict[str, Any]:
     """The recovery codes are shown this once; each takes a code's place at one log-in."""
     with _counted(call) as session:
-        pepper = collaborators().settings.session_secret
-        return {"recovery_codes": totp.confirm(session, call.caller, pepper, call.body["code"])}
+        keys = collaborators().settings.session_keys
+        return {"recovery_codes": totp.confirm(session, call.caller, keys, call.body["code"])}
 
 
 @operation(second_factor, "POST /recovery-codes", summary="Ten new recovery codes", tag="auth", allow=USERS,
@@ -58,8 +58,8 @@ def confirm(call: Call) -> dict[str, Any]:
 def recovery_codes(call: Call) -> dict[str, Any]:
     """Those there were are worth nothing any more."""
     with _counted(call) as session:
-        pepper = collaborators().settings.session_secret
-        return {"recovery_codes": totp.renew_recovery_codes(session, call.caller, pepper, call.body["code"])}
+        keys = collaborators().settings.session_keys
+        return {"recovery_codes": totp.renew_recovery_codes(session, call.caller, keys, call.body["code"])}
 
 
 @operation(second_factor, "POST /disable", summary="Take the second factor away", tag="auth", allow=USERS,
@@ -67,5 +67,5 @@ def recovery_codes(call: Call) -> dict[str, Any]:
            example={"code": "123456", "password": "correct horse battery"})  # fmt: skip
 def disable(call: Call) -> None:
     with _counted(call) as session:
-        pepper = collaborators().settings.session_secret
-        totp.disable(session, call.caller, pepper, call.body["password"], call.body["code"])
+        keys = collaborators().settings.session_keys
+        totp.disable(session, call.caller, keys, call.body["password"], call.body["code"])

@@ -125,11 +125,11 @@ def _done(
 
 def _made_once(session: Session, attempt: idempotency.Attempt, make: Callable[[Session], UUID]) -> UUID:
     """The command that the attempt's key stands for, made where this is its first use."""
-    pepper = collaborators().settings.session_secret
-    known = idempotency.begin(session, attempt, pepper)
+    keys = collaborators().settings.session_keys
+    known = idempotency.begin(session, attempt, keys)
     if known is None:
         made = make(session)
-        idempotency.finish(session, attempt, pepper, idempotency.Answer(202, str(made).encode()))
+        idempotency.finish(session, attempt, keys.current, idempotency.Answer(202, str(made).encode()))
         return made
 
     @after_this_request

@@ -66,7 +66,7 @@ def admit() -> Admitted:
     if token is None:
         raise MissingBearerToken
     made = collaborators()
-    credential = auth.read(token, made.settings.session_secret, made.issuer)
+    credential = auth.read(token, made.settings.session_keys, made.issuer)
     if credential.kind != "agent" or credential.id is None:
         _refuse_others(credential)
     named = request.args.get("agent_id")

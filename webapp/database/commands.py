@@ -30,11 +30,11 @@ def schema(as_json: bool) -> None:
 @json_option
 def upgrade(as_json: bool) -> None:
     """Migrate the tables to this version's, unless a newer version has been there."""
-    from webapp.database import migrations
+    from webapp.database import migrations, roles
     from webapp.settings import Settings
 
     settings = Settings.load()
-    done = migrations.upgrade(migrations.owner_url(settings), application=settings.database_url.user)
+    done = migrations.upgrade(migrations.owner_url(settings), application=roles.role_of(settings.database_url.user))
     facts = {"changed": done.changed, "at": done.at, "head": head(), "ahead": done.ahead}
     show(facts, [done.words if done.ahead else f"{done.words}: tables at {done.at}"], as_json=as_json)
 

@@ -1,7 +1,9 @@
 """The database and its roles, each with the least it needs:
 
 * the owner (DATABASE_OWNER_URL) owns database, schema and tables, and migrates;
-* the application (DATABASE_URL) reads and writes rows, owns nothing and bypasses nothing;
+* the application (DATABASE_URL) reads and writes rows, owns nothing and bypasses nothing. A rotation gives it another
+  login, `<role>_login_<hex>`, whose sessions are the role's: PostgreSQL knows one password a role, and while a release
+  takes the place of another, two must get in;
 * `moorage_readonly` reads what row level security shows it;
 * `moorage_backup` reads everything: a dump must not leave out what a policy hides;
 * `moorage_monitor` reads the server's statistics and none of its tables.
@@ -29,6 +31,7 @@ MEMBERSHIPS = {
     BACKUP: "pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_checkpoint",
     MONITOR: "pg_monitor",
 }
+_LOGIN = "_login_"
 
 # Any number, as long as nothing else takes it: two set-ups at once would trip over each other's CREATE ROLE.
 _SETUP_LOCK = 0x6D6F6F72
@@ -60,6 +63,8 @@ class Role:
     name: str
     password: Secret | None
     attributes: str = ""
+    # Whether it may log in stays as it is: what runs may still do so.
+    as_it_was: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Plan:
     readonly: Role
     backup: Role
     monitor: Role
+    login: Role | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Plan:
@@ -81,10 +87,13 @@ class Plan:
             raise SettingsError("DATABASE_OWNER_URL is missing: `moorage setup` makes the role that it names.")
         if owner.name != application.name:
             raise SettingsError("DATABASE_OWNER_URL must name the same database as DATABASE_URL.")
+        name = role_of(application.user)
+        own = name == application.user
         plan = cls(
             database=owner.name,
             owner=Role(owner.user, owner.password),
-            application=Role(application.user, application.password),
+            application=Role(name, application.password if own else None, as_it_was=not own),
+            login=None if own else Role(application.user, application.password),
             readonly=Role(READONLY, settings.database_readonly_password),
             # Row level security would make pg_dump fail for whoever it binds; it still cannot write.
             backup=Role(BACKUP, settings.database_backup_password, "REPLICATION BYPASSRLS"),
@@ -104,6 +113,11 @@ class Plan:
         return (self.owner, self.application, self.readonly, self.backup, self.monitor)
 
 
+def role_of(login: str) -> str:
+    """The role whose rights a login has: its own, where it is no rotation's."""
+    return login.rpartition(_LOGIN)[0] or login
+
+
 def prepare(admin: DatabaseUrl, plan: Plan) -> bool:
     """Bring roles, database and rights to the plan; True where that changed anything. Can run again at any time.
 
@@ -117,6 +131,8 @@ def prepare(admin: DatabaseUrl, plan: Plan) -> bool:
         for name, group in MEMBERSHIPS.items():
             cluster.execute(sql.SQL(f"GRANT {group} TO {{}}").format(sql.Identifier(name)))
         cluster.execute(sql.SQL(_BACKUP_FUNCTIONS).format(sql.Identifier(plan.backup.name)))
+        if plan.login:
+            _prepare_login(cluster, plan.login, plan.application)
         _prepare_database(cluster, plan)
         with _entered(admin.render(database=plan.database)) as inside:
             before_inside = _facts_inside(inside)
@@ -135,11 +151,40 @@ def _prepare_role(cluster: extensions.cursor, role: Role) -> None:
     least = " ".join(
         word for word in ("NOREPLICATION", "NOBYPASSRLS") if word.removeprefix("NO") not in role.attributes
     )
-    login = "LOGIN" if role.password else "NOLOGIN"
+    login = "" if role.as_it_was else "LOGIN" if role.password else "NOLOGIN"
     cluster.execute(sql.SQL("ALTER ROLE {} WITH " + f"{bare} {least} {role.attributes} {login}").format(name))
     if role.password and not fits(role.password, known[0] if known else None):
         # The verifier and not the password, so that no statement log and no eavesdropper has it.
         cluster.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, sql.Literal(verifier(role.password))))
+
+
+def _prepare_login(cluster: extensions.cursor, login: Role, role: Role) -> None:
+    _prepare_role(cluster, login)
+    names = {"login": sql.Identifier(login.name), "role": sql.Identifier(role.name)}
+    cluster.execute(sql.SQL("GRANT {role} TO {login}").format(**names))
+    cluster.execute(sql.SQL("ALTER ROLE {login} SET role = {role}").format(**names))
+
+
+def retire(admin: DatabaseUrl, plan: Plan) -> bool:
+    """Only the login that DATABASE_URL names gets in as the application from now on; True where another could.
+
+    Raises psycopg2.Error.
+    """
+    current = plan.login or plan.application
+    with _entered(admin.render()) as cluster:
+        cluster.execute("SELECT pg_advisory_lock(%s)", (_SETUP_LOCK,))
+        begins = plan.application.name + _LOGIN
+        cluster.execute("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", (begins,))
+        stale = [name for (name,) in cluster.fetchall() if name != current.name]
+        for name in stale:
+            cluster.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+        cluster.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", (plan.application.name,))
+        row = cluster.fetchone()
+        locked = plan.login is not None and row == (True,)
+        if locked:
+            role = sql.Identifier(plan.application.name)
+            cluster.execute(sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL").format(role))
+    return bool(stale) or locked
 
 
 def _prepare_database(cluster: extensions.cursor, plan: Plan) -> None:
@@ -185,7 +230,7 @@ def _entered(url: str) -> Iterator[extensions.cursor]:
 
 
 def _facts(cluster: extensions.cursor, plan: Plan) -> list[str]:
-    names = [role.name for role in plan.roles]
+    names = [role.name for role in (*plan.roles, *filter(None, [plan.login]))]
     cluster.execute(_SNAPSHOT_CLUSTER, {"names": names, "database": plan.database})
     return _sorted(cluster.fetchall())
 

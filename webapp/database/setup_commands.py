@@ -29,7 +29,8 @@ def _roles(settings: Settings) -> str:
 
 
 def _migrations(settings: Settings) -> str:
-    return migrations.upgrade(migrations.owner_url(settings), application=settings.database_url.user).words
+    application = roles.role_of(settings.database_url.user)
+    return migrations.upgrade(migrations.owner_url(settings), application=application).words
 
 
 def _store(settings: Settings) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from webapp.errors import MoorageError
 from webapp.idempotency.models import IdempotencyKey
 from webapp.redaction import Secret
 from webapp.sealed import opened, seal
+from webapp.signing import SigningKeys
 
 KEPT = text("interval '24 hours'")
 # Where a caller has no tenant yet (an agent that registers): rows of a tenant that nobody can be of.
@@ -57,7 +59,7 @@ def request_digest(method: str, path: str, body: bytes) -> bytes:
     return hashlib.sha256(b"\0".join((method.encode(), path.encode(), body))).digest()
 
 
-def begin(session: Session, attempt: Attempt, pepper: Secret) -> Answer | None:
+def begin(session: Session, attempt: Attempt, keys: SigningKeys) -> Answer | None:
     """The first answer where there is one; None where this is the first, which `finish` must then follow.
 
     Raises IdempotencyKeyReused.
@@ -73,13 +75,13 @@ def begin(session: Session, attempt: Attempt, pepper: Secret) -> Answer | None:
         raise IdempotencyKeyReused
     if known.status is None or known.answer is None:
         raise IdempotencyKeyReused("The first request with this Idempotency-Key did not end well. Use a new key.")
-    try:
-        return Answer(known.status, opened(_key(attempt, pepper), known.answer, attempt.request))
-    except InvalidTag as error:
-        raise IdempotencyKeyReused(
-            "The first request with this Idempotency-Key was answered, but the answer cannot be read any more: this "
-            "server's secret was changed since. Look whether it was done before you ask again with a new key."
-        ) from error
+    for pepper in keys.accepted():
+        with suppress(InvalidTag):
+            return Answer(known.status, opened(_key(attempt, pepper), known.answer, attempt.request))
+    raise IdempotencyKeyReused(
+        "The first request with this Idempotency-Key was answered, but the answer cannot be read any more: this "
+        "server's secret was changed since. Look whether it was done before you ask again with a new key."
+    )
 
 
 def finish(session: Session, attempt: Attempt, pepper: Secret, answer: Answer) -> None:

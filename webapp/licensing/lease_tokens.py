@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ import jwt
 
 from webapp.errors import MoorageError
 from webapp.redaction import Secret
+from webapp.signing import SigningKeys
 
 ALGORITHM = "HS256"
 _REQUIRED = ["sub", "jti", "iat", "exp", "tenant_id", "user_id", "vm_uuid", "agent_id", "module", "license_id"]
@@ -54,8 +56,15 @@ def mint(secret: Secret, lease: Any, *, seconds: int) -> str:
     return jwt.encode(claims, secret.reveal(), algorithm=ALGORITHM)
 
 
-def read(token: str, secret: Secret) -> LeaseClaims:
+def read(token: str, keys: SigningKeys) -> LeaseClaims:
     """What a token says, also when its time is over. Raises LeaseTokenInvalid."""
+    for secret in keys.accepted():
+        with suppress(LeaseTokenInvalid):
+            return _read_with(token, secret)
+    raise LeaseTokenInvalid
+
+
+def _read_with(token: str, secret: Secret) -> LeaseClaims:
     try:
         claims = jwt.decode(
             token,

@@ -45,6 +45,12 @@ def prepare(settings: Settings) -> bool:
     return any(changes)
 
 
+def retire(settings: Settings) -> bool:
+    """Only S3_ACCESS_KEY_ID opens the store from now on; True where another key did. Raises as `prepare`."""
+    with told():
+        return Gateway(administrator(settings)).drop_other_keys(settings.s3_access_key_id)
+
+
 class Gateway:
     """The Admin Ops API, signed like any S3 request."""
 
@@ -53,7 +59,10 @@ class Gateway:
         self._http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=3, read=20), retries=False)
 
     def ensure_user(self, access_key: str, secret_key: str) -> bool:
-        """The user with exactly this key, and no right to make buckets. True where anything had to be done."""
+        """The user with this key, and no right to make buckets. True where anything had to be done.
+
+        Other keys stay until `drop_other_keys`: what runs may still sign with one.
+        """
         key = {"uid": UID, "access-key": access_key, "secret-key": secret_key, "key-type": "s3"}
         known = self._call("GET", {"uid": UID}, missing_is_none=True)
         if known is None:
@@ -64,13 +73,18 @@ class Gateway:
         if keys.get(access_key) != secret_key:
             self._call("PUT", {"key": ""} | key | {"generate-key": "false"})
             changed = True
-        for old in keys.keys() - {access_key}:
-            self._call("DELETE", {"key": "", "uid": UID, "access-key": old})
-            changed = True
         if str(known["max_buckets"]) != NO_BUCKETS:
             self._call("POST", {"uid": UID, "max-buckets": NO_BUCKETS})
             changed = True
         return changed
+
+    def drop_other_keys(self, access_key: str) -> bool:
+        """True where there was another."""
+        known = self._call("GET", {"uid": UID}, missing_is_none=True) or {"keys": []}
+        others = {item["access_key"] for item in known["keys"]} - {access_key}
+        for old in sorted(others):
+            self._call("DELETE", {"key": "", "uid": UID, "access-key": old})
+        return bool(others)
 
     def _call(self, method: str, query: dict[str, str], *, missing_is_none: bool = False) -> Any:
         """The answer's JSON. A secret travels in the query, as the API wants it: only over the inside network."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import urllib3
@@ -21,14 +22,7 @@ from webapp.storage import Access, StorageRefused, told
 def prepare(settings: Settings) -> bool:
     """True where anything changed. Raises SettingsError, StorageUnavailable, StorageRefused, StorageError."""
     boss = administrator(settings)
-    admin = MinioAdmin(
-        endpoint=boss.endpoint.netloc,
-        credentials=StaticProvider(boss.access_key, boss.secret_key.reveal()),
-        region=boss.region,
-        secure=boss.endpoint.secure,
-        http_client=urllib3.PoolManager(timeout=urllib3.Timeout(connect=3, read=20), retries=False),
-    )
-    name = f"moorage-{settings.s3_bucket_artifacts}"
+    admin, name = _administration(boss), _policy_name(settings)
     user = access(settings, settings.s3_access_key_id, settings.s3_secret_access_key)
     with told():
         # A list and not any(): every step has to run.
@@ -39,6 +33,35 @@ def prepare(settings: Settings) -> bool:
             _ensure_attached(admin, name, user.access_key),
         ]
     return any(changes)
+
+
+def retire(settings: Settings) -> bool:
+    """Only S3_ACCESS_KEY_ID opens the store from now on; True where another user did. Raises as `prepare`.
+
+    A user of MinIO has one secret, so a rotation makes another user with the same policy.
+    """
+    admin, name = _administration(administrator(settings)), _policy_name(settings)
+    with told():
+        users = _asked(admin.user_list) or {}
+        policies = {user: (facts.get("policyName") or "").split(",") for user, facts in users.items()}
+        others = [user for user, held in policies.items() if name in held and user != settings.s3_access_key_id]
+        for user in sorted(others):
+            _done(partial(admin.user_remove, user))
+    return bool(others)
+
+
+def _administration(boss: Access) -> MinioAdmin:
+    return MinioAdmin(
+        endpoint=boss.endpoint.netloc,
+        credentials=StaticProvider(boss.access_key, boss.secret_key.reveal()),
+        region=boss.region,
+        secure=boss.endpoint.secure,
+        http_client=urllib3.PoolManager(timeout=urllib3.Timeout(connect=3, read=20), retries=False),
+    )
+
+
+def _policy_name(settings: Settings) -> str:
+    return f"moorage-{settings.s3_bucket_artifacts}"
 
 
 def _ensure_policy(admin: MinioAdmin, name: str, wanted: str) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from uuid import uuid4
 
 from webapp.errors import StorageError
@@ -13,11 +13,7 @@ from webapp.object_store import ceph, given, minio_server
 from webapp.settings import Settings
 from webapp.storage import ObjectNotFound, ObjectStore
 
-ADAPTERS: dict[str, Callable[[Settings], bool]] = {
-    "minio": minio_server.prepare,
-    "ceph": ceph.prepare,
-    "given": given.prepare,
-}
+ADAPTERS: dict[str, ModuleType] = {"minio": minio_server, "ceph": ceph, "given": given}
 
 
 def prepare(settings: Settings) -> bool:
@@ -25,7 +21,14 @@ def prepare(settings: Settings) -> bool:
 
     Raises SettingsError where the administrator's key is missing, StorageUnavailable, StorageError.
     """
-    return ADAPTERS[settings.s3_admin_kind](settings)
+    changed: bool = ADAPTERS[settings.s3_admin_kind].prepare(settings)
+    return changed
+
+
+def retire(settings: Settings) -> bool:
+    """Take every key of the restricted user's away but S3_ACCESS_KEY_ID; True where one was. Raises as `prepare`."""
+    changed: bool = ADAPTERS[settings.s3_admin_kind].retire(settings)
+    return changed
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ HARDENING: Document = {
     "security_opt": ["no-new-privileges:true"],
     "init": True,
 }
+# ${NAME:?why} or ${NAME:-default}; $$ is a dollar that stands for itself.
+_SECRET = re.compile(r"(?<!\$)\$\{([A-Z][A-Z0-9_]*)(:[?-][^{}]*)\}")
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
@@ -152,13 +154,14 @@ def _is_fixed(image: str) -> bool:
 
 
 def due_units(
-    units: Mapping[str, Any], release: Mapping[str, Any], tag: str, pins: Mapping[str, str]
+    units: Mapping[str, Any], release: Mapping[str, Any], tag: str, pins: Mapping[str, str], renew: Iterable[str] = ()
 ) -> dict[str, str]:
     """Units that a run has to release: unit to image, without a tag, or by digest where nothing is to be resolved.
 
     An image with a tag or digest of its own in the inventory follows `stack_pins`; one without follows the release's
     tag, so it is due when a tag is asked for or when it has never been released. A unit whose definition (environment,
     command, limits) is not what its active slot runs is due too: it goes into the free slot, with the digest it has.
+    So is one of `renew`.
     """
     due = {}
     for unit, definition in units.items():
@@ -172,7 +175,8 @@ def due_units(
                 due[unit] = wanted
         elif tag or not current:
             due[unit] = image
-        if current and unit not in due and unit_definition(definition) != state.get("definitions", {}).get(active):
+        changed = unit in renew or unit_definition(definition) != state.get("definitions", {}).get(active)
+        if current and unit not in due and changed:
             due[unit] = current
     return due
 
@@ -244,10 +248,20 @@ def compose_document(
                 for name, part in made_from.get("jobs", {}).items()
             ]
             for name, part, extra in parts:
-                environment = {**part.get("environment", {}), **stamp}
+                # Jobs end before a slot's secrets can be of before: they have the newest.
+                environment = {**_kept(part.get("environment", {}), "" if extra else slot), **stamp}
                 whole = {**part, **extra, "environment": environment}
                 services[f"{name}-{slot}"] = _finished(f"{name}-{slot}", whole, image, options)
     return {"name": options["project"], "services": services, "networks": options["networks"]}
+
+
+def _kept(environment: Mapping[str, Any], slot: str) -> Document:
+    """A slot's own value of each secret comes before the host's: a rotation keeps there what the slot was started with,
+    and nothing is started anew while another slot takes its place."""
+    if not slot:
+        return dict(environment)
+    own = rf"${{\1_{slot.upper()}-${{\1\2}}}}"
+    return {name: _SECRET.sub(own, value) if isinstance(value, str) else value for name, value in environment.items()}
 
 
 def memory_sum(services: Mapping[str, Mapping[str, Any]]) -> int:

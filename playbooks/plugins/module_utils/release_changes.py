@@ -12,12 +12,18 @@ class NoWayBack(Exception):
     """There is no release to go back to; the text says why and what to do."""
 
 
-def change(unit: str, release: dict[str, Any], image: str, tag: str, definition: dict[str, Any]) -> dict[str, Any]:
-    """``{from, to, slot, previous, tag, definition}`` of one unit; empty where it is so already."""
+def change(
+    unit: str, release: dict[str, Any], image: str, tag: str, definition: dict[str, Any], *, anew: bool = False
+) -> dict[str, Any]:
+    """``{from, to, slot, previous, tag, definition}`` of one unit; empty where it is so already.
+
+    Args:
+        anew: also where it is so already.
+    """
     state = release["units"].get(unit, {})
     active = state.get("active", "")
     current = state.get("images", {}).get(active, "")
-    if current == image and state.get("definitions", {}).get(active) == definition:
+    if not anew and current == image and state.get("definitions", {}).get(active) == definition:
         return {}
     return {
         "from": current,

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.env_writer import HEADER, parse, quote, rewrite, write
 
 DOCUMENTATION = """
 module: env_file
@@ -29,46 +28,6 @@ options:
   value: {type: str, description: Its value, one line}
 """
 
-LINE = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$")
-
-
-def parse(text: str) -> dict[str, str]:
-    """Names to their raw (quoted) values; comments and blank lines are dropped by nobody: see `rewrite`."""
-    return {match.group(1): match.group(2) for line in text.splitlines() if (match := LINE.match(line))}
-
-
-def quote(value: str) -> str:
-    """A value as Compose reads it back literally: single quotes take everything but a quote and a backslash."""
-    if "'" not in value and "\\" not in value:
-        return f"'{value}'"
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
-    return f'"{escaped}"'
-
-
-def rewrite(text: str, changes: dict[str, str]) -> str:
-    """The file with the changed names replaced in place, new ones at its end, all else kept."""
-    left = dict(changes)
-    lines = []
-    for line in text.splitlines():
-        match = LINE.match(line)
-        if match and match.group(1) in left:
-            lines.append(f"{match.group(1)}={left.pop(match.group(1))}")
-        else:
-            lines.append(line)
-    lines += [f"{name}={value}" for name, value in left.items()]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def write(path: Path, text: str) -> None:
-    """Replace the file atomically, 0600."""
-    handle, staged = tempfile.mkstemp(dir=path.parent, prefix=".env-")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(staged).replace(path)  # mkstemp made it 0600
-
-
 def main() -> None:
     """Entry point of the module."""
     module = AnsibleModule(
@@ -82,11 +41,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     path = Path(module.params["path"])
-    text = (
-        path.read_text()
-        if path.exists()
-        else "# Secrets of this host. Written by playbooks, read by Compose, kept nowhere else.\n"
-    )
+    text = path.read_text() if path.exists() else HEADER
     have = parse(text)
     changes: dict[str, str] = {}
     absent = []

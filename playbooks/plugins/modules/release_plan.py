@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from ansible.module_utils import release_lock
@@ -26,6 +27,7 @@ options:
   asked: {type: str, default: "", description: The release's name; empty keeps the present one's}
   release: {type: dict, required: true, description: The host's release.json}
   token: {type: str, required: true, description: This run's, whose lock says what release is under way}
+  renew: {type: list, elements: str, default: [], description: Units to release though nothing of them differs}
   verified: {type: dict, default: {}, description: "Image to the only digest its tag may stand for; others are free"}
 """
 
@@ -33,9 +35,15 @@ TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 def plan(
-    units: dict[str, str], digests: dict[str, str], tag: str, release: dict[str, Any], definitions: dict[str, Any]
+    units: dict[str, str],
+    digests: dict[str, str],
+    tag: str,
+    release: dict[str, Any],
+    definitions: dict[str, Any],
+    *,
+    renew: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Unit to its change, for those whose image or definition changes. Pure."""
+    """Unit to its change, for those whose image or definition changes, or that are to be renewed. Pure."""
     out = {}
     for unit, image in units.items():
         state = release["units"].get(unit, {})
@@ -43,7 +51,7 @@ def plan(
         wanted = image if "@" in image else f"{image}@{digests[unit]}"
         same = state.get("images", {}).get(active) == wanted
         named = _tag(image, tag, state.get("tags", {}).get(active) if same else None)
-        new = change(unit, release, wanted, named, definitions[unit])
+        new = change(unit, release, wanted, named, definitions[unit], anew=unit in renew)
         if new:
             out[unit] = new
     return out
@@ -83,6 +91,7 @@ def main() -> None:
             "asked": {"type": "str", "default": ""},
             "release": {"type": "dict", "required": True},
             "verified": {"type": "dict", "default": {}},
+            "renew": {"type": "list", "elements": "str", "default": []},
             "token": {"type": "str", "required": True, "no_log": False},
         },
         supports_check_mode=True,
@@ -94,7 +103,7 @@ def main() -> None:
         digests = resolve(args["units"], args["tag"], args["verified"], module.check_mode)
     except CommandFailed as error:
         module.fail_json(msg=str(error))
-    changes = plan(args["units"], digests, args["tag"], args["release"], args["definitions"])
+    changes = plan(args["units"], digests, args["tag"], args["release"], args["definitions"], renew=args["renew"])
     both, after = forward(args["release"], changes, args["asked"])
     if changes and not module.check_mode:
         release_lock.note(args["token"], under_way("deploy", args["release"], after, changes))

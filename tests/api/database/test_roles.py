@@ -152,6 +152,30 @@ def test_a_password_with_any_character_gets_in(settings: Settings, password: str
         roles.prepare(admin(settings), roles.Plan.of(settings))
 
 
+def test_a_rotations_login_is_the_same_role_and_both_get_in_until_one_is_retired(settings: Settings) -> None:
+    direct = settings.database_url
+    fresh = replace(direct, user=f"{direct.user}_login_0a1b2c3d", password=Secret("next-password-of-24"))
+    rotated = replace(settings, database_url=fresh)
+    plan = roles.Plan.of(rotated)
+    try:
+        assert roles.prepare(admin(settings), plan) is True
+        assert roles.prepare(admin(settings), plan) is False
+        for url in (direct, fresh):
+            with closing(psycopg2.connect(url.render())) as connection, connection.cursor() as cursor:
+                assert one(cursor, "SELECT current_user") == direct.user
+        assert roles.retire(admin(settings), plan) is True
+        assert roles.retire(admin(settings), plan) is False
+        with pytest.raises(psycopg2.OperationalError, match=r"not permitted to log in|authentication failed"):
+            psycopg2.connect(direct.render())
+        psycopg2.connect(fresh.render()).close()
+    finally:
+        roles.prepare(admin(settings), roles.Plan.of(settings))
+        assert roles.retire(admin(settings), roles.Plan.of(settings)) is True
+    with pytest.raises(psycopg2.OperationalError, match=r"authentication failed|does not exist"):
+        psycopg2.connect(fresh.render())
+    psycopg2.connect(direct.render()).close()
+
+
 def test_urls_that_do_not_belong_together_are_refused(settings: Settings) -> None:
     owner = settings.database_owner_url
     assert owner is not None

@@ -15,7 +15,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from minio.credentials import Credentials
-from minio.crypto import decrypt
+from minio.crypto import decrypt, encrypt
 from minio.signer import sign_v4_s3
 from minio.time import from_iso8601utc
 from urllib3 import BaseHTTPResponse
@@ -60,7 +60,7 @@ class Double:
                 if self.command != "HEAD":
                     self.wfile.write(data)
 
-            do_GET = do_PUT = do_HEAD = handle_any  # noqa: N815 - http.server's own names
+            do_GET = do_PUT = do_HEAD = do_DELETE = handle_any  # noqa: N815 - http.server's own names
 
         return Handler
 
@@ -85,7 +85,7 @@ class Double:
         return (200 if bucket in self.buckets else 404), b""
 
     def _administration(self, method: str, command: str, query: dict[str, str], body: bytes) -> tuple[int, Any]:
-        if method == "PUT":
+        if method != "GET":
             self.orders.append(command)
         match command:
             case "add-user":
@@ -95,6 +95,11 @@ class Double:
                 self.policies[query["name"]] = json.loads(body)
             case "set-user-or-group-policy":
                 self.users[query["userOrGroup"]]["policy"] = query["policyName"]
+            case "remove-user":
+                del self.users[query["accessKey"]]
+            case "list-users":
+                told = {name: {"policyName": one.get("policy", "")} for name, one in self.users.items()}
+                return 200, encrypt(json.dumps(told).encode(), self.secret)
             case "user-info" if query["accessKey"] in self.users:
                 return 200, {"status": "enabled", "policyName": self.users[query["accessKey"]].get("policy", "")}
             case "info-canned-policy" if query["name"] in self.policies:

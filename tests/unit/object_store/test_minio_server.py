@@ -54,6 +54,20 @@ def test_a_rotated_secret_is_told(double: Double, settings: Settings) -> None:
     assert double.users["moorage-key"]["secret"] == "another-secret-of-16"
 
 
+def test_a_rotated_key_is_another_user_and_the_one_before_stays_until_it_is_retired(
+    double: Double, settings: Settings
+) -> None:
+    minio_server.prepare(settings)
+    double.users["somebody"] = {"secret": "somebodys-secret", "policy": "readwrite"}
+    rotated = replace(settings, s3_access_key_id="next-key", s3_secret_access_key=Secret("next-secret-of-16"))
+    assert minio_server.prepare(rotated) is True
+    assert set(double.users) == {"moorage-key", "next-key", "somebody"}
+    double.orders.clear()
+    assert minio_server.retire(rotated) is True
+    assert set(double.users) == {"next-key", "somebody"} and double.orders == ["remove-user"]
+    assert minio_server.retire(rotated) is False
+
+
 def test_drift_is_put_right(double: Double, settings: Settings) -> None:
     minio_server.prepare(settings)
     double.policies[NAME] = {"Version": "2012-10-17", "Statement": []}
