@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup verify-backup ps logs \
   request releases secret alert-test check-outside images scan-images ship-images verify-image rotate-secrets drift \
-  harden audit-host audit lint docs dashboards lock pin bench-host bench-deploy bench-api chaos fuzz clean
+  harden audit-host audit lint docs dashboards lock pin bench-host bench-deploy bench-api chaos drills fuzz clean
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -34,6 +34,10 @@ chaos: ## Commands while server processes and agents are killed at random, in fu
 	@.ci/venv full
 	@mkdir -p .moorage && echo "What the application logs goes to .moorage/chaos.log."
 	@python -m pytest -q -s tests/api/commands/test_chaos.py --chaos=full 2>.moorage/chaos.log
+
+drills: ## The long ones on a lab host of their own: hardening with Lynis (root)
+	@.ci/venv full
+	@MOORAGE_LAB=drills python -m pytest -q -s tests/drills
 
 fuzz: ## Odd requests and frames in full size, 50,000 each: nothing fails, hangs or is undocumented; [SEED=…]
 	@.ci/venv full

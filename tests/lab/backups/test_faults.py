@@ -53,7 +53,7 @@ kill -9 -- "-$pid"
 def killed_at(stage: Stage, pattern: str, *words: str) -> None:
     """Begin a command, and kill it and everything that it has begun with `kill -9` when a pattern is seen."""
     environment = ("-e", f"PATTERN={pattern}", "-e", "DATABASE_ADMIN_PASSWORD=x")
-    done = stage.engine.attempt("exec", *environment, stage.of("backup"), "sh", "-c", _KILL, "killer", *words)
+    done = stage.engine.attempt("exec", *environment, stage.of("backup"), "bash", "-c", _KILL, "killer", *words)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
