@@ -1,10 +1,9 @@
 # Every target has a line of help: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup ps logs releases secret alert-test \
-  check-outside \
-  images scan-images ship-images verify-image audit lint docs lock pin bench-host bench-deploy bench-api chaos fuzz \
-  clean
+.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup ps logs releases \
+  secret alert-test check-outside images scan-images ship-images verify-image audit lint docs lock pin bench-host \
+  bench-deploy bench-api chaos fuzz clean
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
