@@ -128,7 +128,10 @@ class Telegram:
 
             def _say(self, status: int, words: str, parameters: dict[str, int] | None = None) -> None:
                 if status == 200:
-                    answer: dict[str, Any] = {"ok": True, "result": {"message_id": telegram.requests, "text": words}}
+                    # Alertmanager reads the chat out of it, and falls over without one.
+                    chat = {"id": int(telegram.chat), "type": "supergroup", "title": "Releases"}
+                    result = {"message_id": telegram.requests, "date": int(time.time()), "chat": chat, "text": words}
+                    answer: dict[str, Any] = {"ok": True, "result": result}
                 else:
                     answer = {"ok": False, "error_code": status, "description": words}
                 if parameters:

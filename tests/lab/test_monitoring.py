@@ -103,10 +103,12 @@ def test_secrets_are_in_files_that_only_their_reader_opens(site: Host, ears: Ear
 
 
 def test_a_changed_route_is_tried_once_and_everybody_took_it(lab: Lab, ears: Ears):
-    assert "The test alert was taken by: team, ops, pager." in ears.run.words
+    assert "The test alert was taken by: team, ops, pager." in ears.run.words, ears.run.output[-3000:]
     assert len(ears.told("MoorageTest", "a test of the way to you", "monitoring.md#try-the-way")) == 1
-    assert [letter["Subject"] for letter in ears.post.letters] == ["test: MoorageTest (moorage.test)"]
-    assert [call["status"] for call in ears.hook.calls] == ["firing"]
+    subjects = [str(letter["Subject"]) for letter in ears.post.letters]
+    assert [subject for subject in subjects if "MoorageTest" in subject] == ["test: MoorageTest (moorage.test)"]
+    tests = [call for call in ears.hook.calls if call["commonLabels"]["alertname"] == "MoorageTest"]
+    assert [call["status"] for call in tests] == ["firing"]
 
 
 def test_who_does_not_take_it_is_named(lab: Lab, ears: Ears):
@@ -122,6 +124,8 @@ def test_who_does_not_take_it_is_named(lab: Lab, ears: Ears):
 def test_a_person_is_told_once_of_a_container_that_stopped_and_once_that_it_is_over(site: Host, ears: Ears):
     worker = next(name for name in site.exec("docker", "ps", "--format", "{{.Names}}").split() if "worker" in name)
     words = ("the container of worker does not run", "alerts.md#containernotrunning")
+    # One that still burns would be told of in the same note.
+    until(lambda: amtool(site, "alert", "query", "alertname=ContainerNotRunning") == [])
     site.exec("docker", "stop", "-t", "5", worker)
     try:
         until(lambda: ears.told(*words))

@@ -9,7 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 Part = dict[str, Any]
-SECRETS = "/etc/alertmanager/secrets"
+SECRETS = "/etc/secrets"
 # What an alert is told with; the template is the role's moorage.tmpl.
 TEXT, TITLE = '{{ template "moorage.text" . }}', '{{ template "moorage.title" . }}'
 KEYS = {

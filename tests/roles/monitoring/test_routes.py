@@ -41,7 +41,7 @@ def test_every_receiver_gets_its_severities_and_every_test(routes):
 
 def test_each_kind_reads_its_secret_from_a_file(routes):
     named = {entry["name"]: entry for entry in config(routes, TEAM, {**MAIL, "user": "a"}, CHAT, PAGER)["receivers"]}
-    folder = "/etc/alertmanager/secrets"
+    folder = "/etc/secrets"
     assert named["team"]["telegram_configs"][0]["bot_token_file"] == f"{folder}/TELEGRAM_BOT_TOKEN"
     assert named["ops"]["email_configs"][0]["auth_password_file"] == f"{folder}/SMTP_PASSWORD"
     assert named["chat"]["slack_configs"][0]["api_url_file"] == f"{folder}/SLACK_WEBHOOK_URL"
