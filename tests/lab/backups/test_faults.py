@@ -14,7 +14,7 @@ from tests.lab.backups.stage import Stage, wait_for
 
 RESULT = "moorage_backup_last_result"
 # What each stage of a run is seen by.
-STAGES = {"dump": "pg_dump", "objects": "rclone", "copy": "pg_basebackup", "store": "restic backup"}
+STAGES = {"dump": "pg_dump", "objects": "rclone", "copy": "pg_basebackup", "store": "restic.*backup --json"}
 
 
 @contextmanager
@@ -63,8 +63,8 @@ def heavier(stage: Stage) -> Iterator[None]:
     stage.sql("CREATE TABLE heavy AS SELECT n, repeat(md5(n::text), 20) AS text FROM generate_series(1, 60000) n")
     (stage.folder / "store/things/heavy").write_bytes(b"x" * 30_000_000)
     yield
+    # The object stays: the store remembers for a while what it has listed.
     stage.sql("DROP TABLE heavy")
-    (stage.folder / "store/things/heavy").unlink()
 
 
 @pytest.mark.parametrize("pattern", STAGES.values(), ids=STAGES)
@@ -108,7 +108,7 @@ def test_the_log_waits_for_a_bucket_that_does_not_answer(stage: Stage, sealed):
 
 def test_a_full_disk_ends_the_dump_and_the_one_before_stays(stage: Stage, sealed, request):
     stage.engine.run("rm", "-f", stage.of("backup"))
-    stage.backup_up("--tmpfs", "/backup/dumps:size=4m,uid=999")
+    stage.backup_up("--tmpfs", "/backup/dumps:size=2m,uid=999")
     try:
         stage.does("run")
         request.getfixturevalue("heavier")

@@ -10,21 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from moorage_backup import databases
 from moorage_backup.running import run, stream
 
 _CHUNK = 1 << 20
 # pg_dump ends each table's rows so; COPY to a client does not.
 END = b"\\.\n\n\n"
 _DATA = re.compile(r"^(\d+); \d+ \d+ TABLE DATA (.+) \S+$")
-# What psql is asked for each table, in pg_dump's own order and text.
+# What is asked of each table, in pg_dump's own order and text. A name's lines are joined, as `pg_restore --list` does.
 _TABLES = """
-SELECT format('COPY %I.%I (%s) TO STDOUT', n.nspname, c.relname,
-              string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)), n.nspname || ' ' || c.relname
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
-GROUP BY n.nspname, c.relname
+SELECT coalesce(json_agg(json_build_array(translate(name, E'\\n\\r', '  '), copy) ORDER BY bytes DESC), '[]') FROM (
+    SELECT n.nspname || ' ' || c.relname AS name, pg_table_size(c.oid) AS bytes,
+           format('COPY %I.%I (%s) TO STDOUT', n.nspname, c.relname,
+                  string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)) AS copy
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+    WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+    GROUP BY c.oid, n.nspname, c.relname
+) tables
 """
 # As pg_dump sets them: two databases with the same rows must give the same text.
 _SESSION = (
@@ -65,16 +69,15 @@ def of_database(database: str, environment: Mapping[str, str], jobs: int) -> dic
     Raises:
         CommandFailed: it cannot be read.
     """
-    out = run(["psql", "-XAtq", "-F", "\t", "-d", database, "-c", _TABLES], env=environment)
-    tables = [line.split("\t") for line in out.splitlines()]
+    tables: list[tuple[str, str]] = databases.ask(_TABLES, environment, database)
 
     def one(copy: str) -> Content:
         with stream(["psql", "-Xq", "-d", database, "-c", _SESSION, "-c", copy], env=environment) as text:
             return digested(text)
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        found = pool.map(one, [copy for copy, _ in tables])
-        return {name: content for (_, name), content in zip(tables, found, strict=True)}
+        found = pool.map(one, [copy for _, copy in tables])
+        return {name: content for (name, _), content in zip(tables, found, strict=True)}
 
 
 def digested(text: IO[bytes]) -> Content:
