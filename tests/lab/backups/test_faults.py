@@ -235,9 +235,8 @@ def test_a_second_run_waits_or_says_who_is_at_work(stage: Stage, sealed, heavier
 def test_a_clock_that_jumps_loses_no_backup(stage: Stage, sealed):
     known = {entry["snapshot"] for entry in stage.does("list", "--target", "local")}
     clock = {"LD_PRELOAD": stage.fake_clock, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    for jump in ("+400d", "-400d"):
-        done = stage.call("run", environment={**clock, "FAKETIME": jump})
-        assert done.returncode == 0, done.stderr
+    done = stage.call("run", environment={**clock, "FAKETIME": "+400d"})
+    assert done.returncode == 0, done.stderr
     done = stage.call("run")
     assert done.returncode == 0 and "when the clock was wrong; nothing is dropped" in done.stderr
     assert known <= {entry["snapshot"] for entry in stage.does("list", "--target", "local")}

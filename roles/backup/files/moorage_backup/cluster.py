@@ -89,13 +89,13 @@ def base_backup(settings: Settings) -> dict[str, Any]:
         if not any((settings.barman_home / NAME / "wals").glob("0*/0*")):
             # Barman makes no copy before it has seen a segment arrive.
             barman(settings, "switch-wal", "--force", "--archive", "--archive-timeout", "60", NAME)
-    before = {copy["id"] for copy in catalogue(settings.barman_home)}
-    barman(
-        settings, "backup", "--immediate-checkpoint" if settings.fast_checkpoint else "--no-immediate-checkpoint", NAME
-    )
+    before = _begun(settings.barman_home)
+    pace = "--immediate-checkpoint" if settings.fast_checkpoint else "--no-immediate-checkpoint"
+    barman(settings, "backup", pace, NAME)
+    (made,) = _begun(settings.barman_home) - before
     # The copy may end where a segment does, and Barman then wants the next one too, which an idle server never fills.
     barman(settings, "switch-wal", "--force", NAME)
-    latest = _complete(settings, before)
+    latest = _complete(settings, made)
     seconds = round(time.monotonic() - begun, 3)
     return {**latest, "seconds": seconds, "settings": databases.ask(_LIMITS, settings.server.environment)}
 
@@ -107,8 +107,13 @@ def moving(settings: Settings, what: str) -> Iterator[None]:
         yield
 
 
-def _complete(settings: Settings, before: set[str], seconds: float = 300) -> dict[str, Any]:
-    """The new copy, once the log up to its end has arrived: only then could it be restored.
+def _begun(home: Path) -> set[str]:
+    """The copies in a catalogue, whatever became of them."""
+    return {path.name.removesuffix(_INFO) for path in (home / NAME / "meta").glob(f"*{_INFO}")}
+
+
+def _complete(settings: Settings, made: str, seconds: float = 300) -> dict[str, Any]:
+    """A copy, once the log up to its end has arrived: only then could it be restored.
 
     Raises:
         Failure: the log does not arrive.
@@ -117,9 +122,9 @@ def _complete(settings: Settings, before: set[str], seconds: float = 300) -> dic
     while time.monotonic() < deadline:
         with moving(settings, "a look at the log"):
             take_over(settings)
-        barman(settings, "check-backup", NAME, "latest")
-        if new := [copy for copy in catalogue(settings.barman_home) if copy["id"] not in before]:
-            return new[-1]
+        barman(settings, "check-backup", NAME, made)
+        if done := [copy for copy in catalogue(settings.barman_home) if copy["id"] == made]:
+            return done[0]
         time.sleep(1)
     raise Failure(f"The log that makes the copy consistent did not arrive within {seconds:.0f} s.")
 

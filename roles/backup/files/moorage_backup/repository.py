@@ -96,7 +96,7 @@ class Repository:
                 f"{name}: BACKUP_ENCRYPTION_KEY does not open {self.target.repository}. It was made with another key:"
                 " use that one. Nothing was changed."
             )
-        if any(sign in said for sign in _DAMAGE):
+        if any(sign in failed.said for sign in _DAMAGE):
             return Damaged(f"{name}: what is stored there is damaged: {said}")
         return Unreachable(f"{name}: {self.target.repository} did not do what was asked: {said or failed}")
 
