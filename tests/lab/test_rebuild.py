@@ -15,6 +15,20 @@ from tests.lab.test_backup import METRICS, sql
 from tests.lab.web import Client
 
 KEY = "BACKUP_ENCRYPTION_KEY"
+BUCKET = "moorage-artifacts"
+# Into the stack's own object store, with what backs it up.
+PUT = f"""
+from pathlib import Path
+from moorage_backup import objects, settings
+folder = Path("/tmp/put")
+folder.mkdir(exist_ok=True)
+(folder / "kept.bin").write_text("kept")
+objects.put(settings.load().objects, folder, "{BUCKET}", "releases")
+"""
+GET = f"""
+from moorage_backup import objects, settings
+print(objects.rclone(settings.load().objects, "cat", "store:{BUCKET}/releases/kept.bin"))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +40,7 @@ def elsewhere(lab: Lab, site: Host) -> tuple[str, ...]:
     for name, value in (("ACCESS_KEY_ID", bucket.access_key), ("SECRET_ACCESS_KEY", bucket.secret_key)):
         succeeded(ansible(lab, "set_secret", "-e", f"name=S3_BACKUP_{name}", SECRET_VALUE=value))
     succeeded(ansible(lab, "deploy", *given))
+    site.exec("docker", "exec", "moorage-backup", "python3", "-c", PUT)
     succeeded(ansible(lab, "backup", *given))
     return given
 
@@ -57,6 +72,7 @@ def test_a_lost_host_comes_back(lab: Lab, site: Host, elsewhere):
     print("\n".join(line for line in run.output.splitlines() if "minutes after" in line or "acknowledged" in line))
 
     assert sql(bare, "SELECT count(*) FROM after_the_backup") == "1000"
+    assert bare.exec("docker", "exec", "moorage-backup", "python3", "-c", GET).strip() == "kept"
     assert {name: unit["images"] for name, unit in release(bare)["units"].items()} == {
         name: unit["images"] for name, unit in before["units"].items()
     }

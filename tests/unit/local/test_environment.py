@@ -20,7 +20,7 @@ def test_secrets_and_ports_are_kept_and_differ_from_each_other(tmp_path: Path) -
     again = environment.local_environment(first.values, port=8000, run_dir=tmp_path)
     assert again == first
     secrets = [value for name, value in first.values.items() if "SECRET" in name or name.endswith("PASSWORD")]
-    assert len(set(secrets)) == len(secrets) == 8
+    assert len(set(secrets)) == len(secrets) == 9
 
 
 def test_the_file_is_its_owners_alone_and_reads_back(tmp_path: Path) -> None:

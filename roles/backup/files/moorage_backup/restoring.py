@@ -158,7 +158,7 @@ def objects_(
         held.bring(snapshot.id, [folder / prefix, objects.index_of(folder)], scratch)
         here = inside(scratch, folder)
         index = {name: entry for name, entry in objects.read_index(here).items() if name.startswith(prefix)}
-        if not index:
+        if prefix and not index:
             raise Refused(f"The backup holds no object {bucket}/{prefix}. Nothing was changed.")
         if wrong := objects.damaged(here, index):
             raise Damaged(f"{len(wrong)} objects are not what was stored, {wrong[0]} first. Take an older backup.")
