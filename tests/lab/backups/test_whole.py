@@ -119,7 +119,12 @@ def test_objects_come_back_below_another_prefix(stage: Stage, sealed):
 
 
 def test_a_drill_restores_everything_and_says_how_long_it_took(stage: Stage, sealed):
+    before = stage.does("drill")["server"]["shop"]
+    stage.sql("CREATE TABLE just_now AS SELECT generate_series(1, 7)")
+    stage.wait_until_shipped()
     made = stage.does("drill")
+    assert made["server"]["shop"] == before + 7, "what the unfinished segment of the log holds is there too"
+    stage.sql("DROP TABLE just_now")
     assert made["databases"] == {"shop": 25004} and made["objects"] == {"things": 3} and made["server"]["shop"] >= 25004
     assert made["target"] == "bucket" and 0 <= made["lost_seconds"] < 120
     assert stage.metric("drill.prom", "moorage_restore_drill_last_result", "bucket") == 1

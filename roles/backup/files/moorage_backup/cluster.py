@@ -188,11 +188,20 @@ def recover(settings: Settings, home: Path, copy: str, into: Path, moment: str =
     words = ["--target-time", moment, "--target-action", "promote"] if moment else []
     configure(settings, home)
     barman(settings, "restore", *words, NAME, copy, str(into), home=home)
+    # Barman puts the log beside the data where it is to end somewhere, and among it where it is not.
     log = into / "barman_wal"
-    for partial in (home / NAME / "streaming").glob("0*.partial"):
-        segment = log / partial.name.removesuffix(".partial")
-        if log.is_dir() and not segment.exists():
-            shutil.copyfile(partial, segment)
+    if not log.is_dir():
+        log = into / "pg_wal"
+    for segment in (home / NAME / "streaming").glob("0*"):
+        # Also the unfinished one: the last minutes are in it.
+        there = log / segment.name.removesuffix(".partial")
+        if not there.exists():
+            shutil.copyfile(segment, there)
+    if not moment:
+        # Or it would go on along the old line, and write other segments under names that the targets have already.
+        (into / "recovery.signal").touch()
+        with (into / "postgresql.auto.conf").open("a") as settings_file:
+            settings_file.write("restore_command = 'false'\n")
 
 
 def copy_files(home: Path, copy: str) -> list[Path]:
