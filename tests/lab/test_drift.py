@@ -58,10 +58,12 @@ NAMED = {
     "somebody's key": r"file /home/deploy/\.ssh/authorized_keys: .*content",
     "another image": r"container frontend-\w+: runs sha256:\w+, not registry",
 }
-# Whatever a check could change, but its own report; access times and logs are nobody's doing.
+# Whatever a check could change, but its own report, and but what the host's own timers write by themselves meanwhile.
 _STATE = (
     "find /etc /opt/moorage /usr/local /var/lib/moorage /home -xdev \\( -path /opt/moorage/data"
-    " -o -path /opt/moorage/caddy/log -o -path /opt/moorage/metrics -o -name drift.json -o -name 'lock.*'"
+    " -o -path /opt/moorage/caddy/log -o -path /opt/moorage/metrics -o -path /opt/moorage/backups"
+    " -o -path /opt/moorage/static/status -o -path /opt/moorage/monitoring/prometheus/targets"
+    " -o -path /var/lib/moorage/status.json -o -name drift.json -o -name 'lock.*'"
     " -o -path '*/.ansible*' \\) -prune -o -type f -printf '%p %m %u %T@ %s\\n' | sort;"
     " docker ps -a --format '{{.ID}} {{.State}}' | sort;"
     " iptables-save -t filter | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'"
