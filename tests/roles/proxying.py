@@ -78,32 +78,54 @@ class Proxy:
 
 
 @contextmanager
-def proxying(render: Callable[..., str], folder: Path, home: Path) -> Iterator[Proxy]:
-    """Caddy, which writes into `folder` and has its own things in `home`."""
-    backend = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
-    threading.Thread(target=backend.serve_forever, daemon=True).start()
-    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
-        port, static_port = free.getsockname()[1], other.getsockname()[1]
-    sites = [{"host": f"http://127.0.0.1:{static_port}", "files": "status"}]
-    text = render(ROOT / "roles/proxy/templates/Caddyfile.j2", proxy_sites=sites).replace("/srv/", f"{home}/")
-    text = text.replace("/var/log/caddy/", f"{folder}/").replace("admin 127.0.0.1:2019", "admin off")
-    text = text.replace("lb_try_duration 5s", "lb_try_duration 0s")  # the dead need no patience here
-    configuration = home / "Caddyfile"
-    configuration.write_text(text + SITE.format(port=port, backend=backend.server_port))
+def answering(backend: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """A server of the test's own: its port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), backend)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def caddy_running(configuration: Path, port: int, out: Path) -> Iterator[None]:
+    """A real Caddy, once it listens; its home is where its configuration lies."""
     command = [CADDY, "run", "--config", configuration, "--adapter", "caddyfile"]
-    with (folder / "out").open("w") as out:
-        server = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, "HOME": str(home)})
+    environment = {**os.environ, "HOME": str(configuration.parent)}
+    with out.open("w") as file:
+        server = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
     try:
         for _ in range(100):
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
                 break
             except OSError:
-                assert server.poll() is None, (folder / "out").read_text()
+                assert server.poll() is None, out.read_text()
                 time.sleep(0.1)
-        yield Proxy(port, folder, static_port, home / "status")
+        yield
     finally:
         server.terminate()
         server.wait(10)
-        backend.shutdown()
-        backend.server_close()
+
+
+@contextmanager
+def proxying(render: Callable[..., str], folder: Path, home: Path) -> Iterator[Proxy]:
+    """Caddy, which writes into `folder` and has its own things in `home`."""
+    port, static_port = free_port(), free_port()
+    sites = [{"host": f"http://127.0.0.1:{static_port}", "files": "status"}]
+    text = render(ROOT / "roles/proxy/templates/Caddyfile.j2", proxy_sites=sites).replace("/srv/", f"{home}/")
+    text = text.replace("/var/log/caddy/", f"{folder}/").replace("admin 127.0.0.1:2019", "admin off")
+    text = text.replace("lb_try_duration 5s", "lb_try_duration 0s")  # the dead need no patience here
+    configuration = home / "Caddyfile"
+    with answering(Backend) as backend:
+        configuration.write_text(text + SITE.format(port=port, backend=backend))
+        with caddy_running(configuration, port, folder / "out"):
+            yield Proxy(port, folder, static_port, home / "status")

@@ -7,18 +7,16 @@ import http.client
 import json
 import os
 import socket
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
-CADDY = Path(sys.executable).parent / "caddy"
+from tests.roles.proxying import answering, caddy_running, free_port
+
 NOW = 1795234686.5
 # The log as roles/proxy declares it, rolled each megabyte.
 CONFIGURATION = """
@@ -170,27 +168,11 @@ def caddy(tmp_path) -> Iterator[tuple[int, Path]]:
     """A real Caddy before a backend: its port, and the folder of its log."""
     folder = tmp_path / "log"
     folder.mkdir()
-    backend = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
-    threading.Thread(target=backend.serve_forever, daemon=True).start()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (tmp_path / "Caddyfile").write_text(CONFIGURATION.format(port=port, folder=folder, backend=backend.server_port))
-    command = [CADDY, "run", "--config", tmp_path / "Caddyfile", "--adapter", "caddyfile"]
-    with (tmp_path / "out").open("w") as out:
-        server = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, "HOME": str(tmp_path)})
-    try:
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield port, folder
-    finally:
-        server.terminate()
-        server.wait(10)
-        backend.shutdown()
-        backend.server_close()
+    port, configuration = free_port(), tmp_path / "Caddyfile"
+    with answering(Backend) as backend:
+        configuration.write_text(CONFIGURATION.format(port=port, folder=folder, backend=backend))
+        with caddy_running(configuration, port, tmp_path / "out"):
+            yield port, folder
 
 
 def test_a_log_that_caddy_wrote_is_counted(log, caddy):
