@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup verify-backup ps logs \
   request releases secret alert-test check-outside images scan-images ship-images verify-image rotate-secrets drift \
-  harden audit-host audit lint docs dashboards lock pin bench-host bench-deploy bench-api chaos drills fuzz clean
+  harden audit-host audit lint docs dashboards lock pin bench-host bench-deploy bench-ops bench-api chaos drills fuzz clean
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -35,7 +35,7 @@ chaos: ## Commands while server processes and agents are killed at random, in fu
 	@mkdir -p .moorage && echo "What the application logs goes to .moorage/chaos.log."
 	@python -m pytest -q -s tests/api/commands/test_chaos.py --chaos=full 2>.moorage/chaos.log
 
-drills: ## The long ones on a lab host of their own: hardening with Lynis (root)
+drills: ## The long ones on a lab host of their own (root): the runbooks followed to the letter, ten minutes without a bucket, Lynis
 	@.ci/venv full
 	@MOORAGE_LAB=drills python -m pytest -q -s tests/drills
 
@@ -171,6 +171,10 @@ bench-host: ## Times site.yml on a lab host: no change, with defaults, with Mito
 bench-deploy: ## Deploys and rollbacks under load on a lab host: what was sent, answered, failed; how long each took
 	@.ci/venv full
 	@python -m tests.bench.deploy
+
+bench-ops: ## Backup and restore of 1 GB beside the bare tools, p95 meanwhile, RPO and RTO of a lost host: [PARTS="speed host"]
+	@.ci/venv full
+	@python -m tests.bench.ops $(PARTS)
 
 bench-api: ## The API's hot paths beside a bare function, 5,000 sockets held, a command's way: [PARTS="http sockets commands"]; wants wrk
 	@.ci/venv full

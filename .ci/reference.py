@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT))  # the control plane of this tree, whatever is ins
 
 import reference_alerts  # noqa: E402 - see above
 import reference_api  # noqa: E402 - see above
+import reference_architecture  # noqa: E402 - see above
 import reference_metrics  # noqa: E402 - see above
 
 REFERENCE = ROOT / "docs/reference"
@@ -67,6 +68,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": reference_api.errors,
     "metrics.md": reference_metrics.page,
     "alerts.md": reference_alerts.page,
+    "architecture.md": reference_architecture.page,
 }
 
 

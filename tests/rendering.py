@@ -45,8 +45,7 @@ def plugin() -> Callable[[str, str], ModuleType]:
     return load
 
 
-@pytest.fixture(scope="session")
-def render() -> Callable[..., str]:
+def renderer() -> Callable[..., Any]:
     """Renders a role's template with Ansible's own templar, the role's defaults and vars, the wiring, an inventory."""
     from ansible.parsing.dataloader import DataLoader
     from ansible.plugins.loader import init_plugin_loader
@@ -83,8 +82,13 @@ def render() -> Callable[..., str]:
     return rendered
 
 
-@pytest.fixture
-def facts() -> dict[str, Any]:
+@pytest.fixture(scope="session")
+def render() -> Callable[..., Any]:
+    """`renderer()`."""
+    return renderer()
+
+
+def released() -> dict[str, Any]:
     """Facts of a bare Debian 13 host with a release in the blue slot."""
     digest = "sha256:" + "a" * 64
     names = {"controlplane": "ghcr.io/example/controlplane", "frontend": "ghcr.io/example/frontend"}
@@ -98,3 +102,9 @@ def facts() -> dict[str, Any]:
         "memtotal_mb": 4096,
         "release": {"units": units},
     }
+
+
+@pytest.fixture
+def facts() -> dict[str, Any]:
+    """`released()`."""
+    return released()

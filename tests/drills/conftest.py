@@ -2,15 +2,67 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 
+from tests.drills.runbook import Runbook
+from tests.lab import Host, Lab
 from tests.lab.conftest import beside, first, lab, site, vps, web
+from tests.lab.network import FIRST_HOST
+from tests.lab.playbook import ansible, succeeded
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/drills" in str(item.path):
             item.add_marker(pytest.mark.lab)
+
+
+class Production:
+    """The host as a team would have it: a bucket elsewhere, a backup in it, packages of today.
+
+    Args:
+        further: variables beyond the lab's inventory.
+    """
+
+    def __init__(self, lab: Lab, further: Mapping[str, object]) -> None:
+        self.lab = lab
+        self._words = ["-e", json.dumps(further)]
+        self._file: Path = lab.folder / "further.json"
+        self._file.write_text(json.dumps(further))
+
+    def converge(self, playbook: str = "site", *args: str) -> str:
+        """Run a playbook with this inventory; what it printed in one line."""
+        return succeeded(ansible(self.lab, playbook, *self._words, *args)).words
+
+    def runbook(self, page: str, **says: str) -> Runbook:
+        """A page about to be followed on this host."""
+        facts = f"-e @{self.lab.folder}/generated.yml -e @{self._file}"
+        return Runbook(self.lab, page, f"inventories/lab {facts}", says)
+
+
+@pytest.fixture(scope="session")
+def production(lab: Lab, site: Host) -> Production:
+    """The product in production, backed up a moment ago."""
+    apt = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Options::=--force-confold"
+    site.exec("sh", "-c", f"apt-get -qq update && {apt} upgrade >/dev/null", timeout=600)
+    bucket = lab.bucket
+    target = {"name": "bucket", "endpoint": bucket.endpoint, "bucket": "backups"}
+    for name, value in (("ACCESS_KEY_ID", bucket.access_key), ("SECRET_ACCESS_KEY", bucket.secret_key)):
+        succeeded(ansible(lab, "set_secret", "-e", f"name=S3_BACKUP_{name}", SECRET_VALUE=value))
+    further = {
+        "backup_targets": [{"name": "local", "path": "/backup/repository"}, target],
+        # A lab host has a second, inner address; whoever knows it is outside, too.
+        "audit_scan_address": lab.plan.bridge(FIRST_HOST),
+        "audit_ports": "22,80,443,2375,5432,9999",
+    }
+    made = Production(lab, further)
+    made.converge()
+    made.converge("backup")
+    return made
 
 
 __all__ = ["beside", "first", "lab", "site", "vps", "web"]

@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-GENERATED = [DOCS / "reference" / name for name in ("variables.md", "api.md", "errors.md", "metrics.md", "alerts.md")]
+GENERATED = [
+    DOCS / "reference" / f"{name}.md" for name in ("variables", "api", "errors", "metrics", "alerts", "architecture")
+]
 OTHER_PEOPLES = {"node_modules", "dist"}
 FOUND = sorted(page for page in DOCS.rglob("*.md") if not OTHER_PEOPLES & set(page.parts))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *FOUND]

@@ -31,6 +31,7 @@ class Window:
     idle_closed: int = 0
     resent: int = 0
     p50: float = 0.0
+    p95: float = 0.0
     p99: float = 0.0
     worst: float = 0.0
     lag: float = 0.0
@@ -101,7 +102,7 @@ class Report:
         out = Window("total")
         for name in COUNTED:
             setattr(out, name, sum(getattr(window, name) for window in chosen))
-        for name in ("p50", "p99", "worst", "lag"):
+        for name in ("p50", "p95", "p99", "worst", "lag"):
             setattr(out, name, max((getattr(window, name) for window in chosen), default=0.0))
         for name in ("twice", "lost"):
             counts = [getattr(window, name) for window in chosen]

@@ -23,7 +23,8 @@ class Open:
     def closed(self) -> Window:
         """The window with its percentiles."""
         ordered = sorted(self.latencies)
-        self.window.p50, self.window.p99 = percentile(ordered, 0.5), percentile(ordered, 0.99)
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+            setattr(self.window, name, percentile(ordered, share))
         self.window.worst = ordered[-1] if ordered else 0.0
         return self.window
 
