@@ -34,3 +34,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="Send only this request, which an earlier run of the fuzz tests has kept.",
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Says at once why a test failed: a run that is cut off never comes to its summary."""
+    if report.failed and _terminal is not None:
+        _terminal.write_line(f"\n{report.nodeid}, {report.when}: {str(report.longreprtext).strip()[-1500:]}")
+
+
+_terminal: pytest.TerminalReporter | None = None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    global _terminal  # noqa: PLW0603 - the report's hook is not told of the configuration
+    _terminal = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -1,5 +1,6 @@
 """`generated.yml`: what a playbook must know of this one lab, written for `ansible-playbook -e @…`."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -45,6 +46,8 @@ def facts_of(plan: Plan, hosts: list[Host], pins: dict[str, str], root_certifica
         "lab_acme_address": plan.bridge(SERVICES["authority"]),
         "lab_registry_address": plan.bridge(SERVICES["registry"]),
         "stack_pins": pins,
+        # What a run of tests wants otherwise than the lab's inventory.
+        **json.loads(os.environ.get("MOORAGE_LAB_VARIABLES", "{}")),
     }
 
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import yaml
+
 from tests.lab.hosts import Host
 from tests.lab.lab import MAIN_HOST, Lab
 from tests.lab.network import DOMAIN
@@ -60,8 +62,11 @@ def serving(site: Host) -> tuple[dict[str, str], str, str]:
 
 def leftovers(site: Host) -> list[str]:
     """What no finished run leaves behind: the lock, containers of no active slot, jobs, files half written."""
-    found = site.exec(f"ls {LOCK} 2>/dev/null; find {ROOT} -name '*.partial' -o -name '.*json-*'", check=False).split()
-    names = {f"moorage-{service}" for service in ("postgres", "object-store", "proxy")}
+    # What is received of the database's log lies there as `*.partial`, all the time.
+    files = f"find {ROOT} -path {ROOT}/backups -prune -o \\( -name '*.partial' -o -name '.*json-*' \\) -print"
+    found = site.exec(f"ls {LOCK} 2>/dev/null; {files}", check=False).split()
+    services = yaml.safe_load(site.exec("cat", f"{ROOT}/compose.yml"))["services"]
+    names = {f"moorage-{service}" for service in services if not service.endswith(("-blue", "-green"))}
     for unit in release(site)["units"].values():
         slot = unit["active"]
         names |= {f"moorage-{service}-{slot}" for service in unit["definitions"][slot]["services"]}
