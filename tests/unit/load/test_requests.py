@@ -39,10 +39,11 @@ def load(behaviour: Behaviour, seconds: float = 0.3, **changes: Any) -> tuple[Re
 
 
 def test_what_is_answered_rightly_is_answered_and_the_rate_is_held() -> None:
+    begun = time.monotonic()
     report, server = load(lambda request: (answer(), False), 0.5)
     total = report.total()
     assert total.sent == total.answered == len(server.requests)
-    assert 45 <= total.sent <= 55
+    assert 45 <= total.sent <= 100 * (time.monotonic() - begun) + 1
     assert {request.connection for request in server.requests} == {1, 2}, "kept, and all of them used"
     assert 0 < total.p50 <= total.worst
     assert report.windows[0].failures == []
