@@ -1,7 +1,7 @@
 # Every target has a line of help: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-fast check-migrations up dev plan deploy rollback backup verify-backup ps logs \
+.PHONY: help demo demo-down test test-lab test-fast check-migrations up dev plan deploy rollback backup verify-backup ps logs \
   request releases secret alert-test check-outside images scan-images ship-images verify-image rotate-secrets drift \
   harden audit-host audit lint docs dashboards lock pin bench-host bench-deploy bench-ops bench-api chaos drills fuzz clean
 
@@ -25,6 +25,10 @@ demo-down: ## Removes every trace of `make demo`
 test: ## The whole test suite with its own PostgreSQL, S3 server and lab hosts (root)
 	@.ci/venv full
 	@.ci/test
+
+test-lab: ## The lab's tests with every case that they know; more than an hour (root)
+	@.ci/venv full
+	@python -m pytest -v --lab=full tests/lab
 
 test-fast: ## House rules, unit and API tests only; no root, no engine
 	@.ci/venv full

@@ -12,6 +12,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         " so let it be one to throw away) instead of an embedded PostgreSQL 18.",
     )
     parser.addoption(
+        "--lab",
+        choices=("small", "full"),
+        default="small",
+        help="Whether lab tests try every case that they know, which takes over an hour, or those that differ most.",
+    )
+    parser.addoption(
         "--chaos",
         choices=("small", "full"),
         default="small",

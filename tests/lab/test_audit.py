@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.lab import Host, Lab
+from tests.lab.fullness import full
 from tests.lab.network import FIRST_HOST
 from tests.lab.playbook import Run, ansible, succeeded
 from tests.lab.serving import ROOT
@@ -107,6 +108,7 @@ def test_a_host_that_is_well_has_none_that_is_not_waived(lab: Lab, site: Host, p
     assert "moorage_audit_findings 0\n" in site.exec("cat", f"{ROOT}/metrics/audit.prom")
 
 
+@full
 def test_without_its_waivers_a_scan_that_had_no_data_fails(lab: Lab, site: Host) -> None:
     run = audit(lab, "-e", '{"audit_waivers": []}')
     assert run.code != 0

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.lab import Host, Lab
+from tests.lab.fullness import full
 from tests.lab.playbook import OLD, OLD_DOMAIN, ROOT, Run, ansible, succeeded, towards
 from tests.lab.serving import log, refused, settled
 
@@ -26,8 +27,8 @@ RUN sed -i 's/^    good = .*/    good = False/' /app/webapp/health/routes.py \\
 @pytest.mark.parametrize(
     ("product", "kind", "words"),
     [
-        ("controlplane", "never-healthy", "Not well, after up to 8 s"),
-        ("controlplane", "crash-loop", "practice: this one ends at once"),
+        pytest.param("controlplane", "never-healthy", "Not well, after up to 8 s", marks=full),
+        pytest.param("controlplane", "crash-loop", "practice: this one ends at once", marks=full),
         ("controlplane", "failing-setup", "practice: this one cannot migrate"),
         # Found out by the slot itself, before any request went there; and after the switch, which is taken back.
         ("frontend", "wrong-answer", "no request was sent to it: frontend-"),
@@ -53,6 +54,7 @@ def test_an_image_that_lives_and_is_never_ready_changes_nothing(lab: Lab, site: 
     assert re.search(r"last_log_lines:\s+- \S", run.output), run.output
 
 
+@full
 def test_a_tag_that_the_registry_does_not_have_changes_nothing(lab: Lab, site: Host):
     run = refused(lab, site, "deploy", "-e", "image_tag=sha-nowhere")
     assert "The tag sha-nowhere of" in run.words and "cannot be had" in run.words
@@ -69,6 +71,7 @@ def test_a_digest_that_the_registry_does_not_have_changes_nothing(lab: Lab, site
     settled(lab, site)
 
 
+@full
 def test_a_pull_that_fills_the_disk_changes_nothing_and_room_is_all_it_takes(
     lab: Lab, site: Host, beside: Future[Run]
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.lab import Host, Lab
+from tests.lab.fullness import full
 from tests.lab.playbook import ROOT, ansible, succeeded
 from tests.lab.web import Client
 
@@ -60,6 +61,7 @@ def test_site_without_a_tag_keeps_what_was_released(lab: Lab, site: Host, two):
     assert site.exec("cat", "/opt/moorage/release.json") == before
 
 
+@full
 def test_a_tag_that_does_not_exist_is_an_error_and_changes_nothing(lab: Lab, site: Host, web: Client, two):
     before = site.exec("cat", "/opt/moorage/release.json")
     run = ansible(lab, "deploy", "-e", "image_tag=sha-nowhere")
@@ -70,6 +72,7 @@ def test_a_tag_that_does_not_exist_is_an_error_and_changes_nothing(lab: Lab, sit
     assert web.api("/api/v1/health/live").status == 200
 
 
+@full
 def test_a_release_that_never_gets_healthy_is_undone_and_explained(lab: Lab, site: Host, web: Client, two):
     before = site.exec("cat", "/opt/moorage/release.json")
     lab.registry.tag("library/postgres", lab.registry.tags("library/postgres")[0], "sha-three")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.lab import Host, Lab
+from tests.lab.fullness import full
 from tests.lab.interruption import cut_off
 from tests.lab.playbook import ansible, succeeded
 from tests.lab.serving import LOCK, leftovers, log, release, serving, settled, unnoticed
@@ -129,6 +130,7 @@ def test_a_dead_run_of_this_machine_gives_way_and_is_recorded(lab: Lab, site: Ho
     settled(lab, site)
 
 
+@full
 def test_a_run_that_failed_leaves_no_lock(lab: Lab, site: Host):
     assert ansible(lab, "deploy", "-e", "image_tag=sha-nowhere").code != 0
     # Refused after the lock was taken, and before anything else.

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.lab import Host, Lab
+from tests.lab.fullness import some
 from tests.lab.playbook import ansible, succeeded
 
 SABOTAGE = {
@@ -28,7 +29,7 @@ def reachable(host: Host) -> bool:
     return host.ssh("sudo -n true", user="deploy").returncode == 0
 
 
-@pytest.mark.parametrize("what", SABOTAGE)
+@pytest.mark.parametrize("what", some(SABOTAGE, "sshd moves to a port that is closed"))
 def test_a_change_that_locks_out_is_taken_back_and_the_run_fails(what: str, lab: Lab, site: Host) -> None:
     before = site.exec(WATCHED)
     played = ansible(lab, "provision", "-e", json.dumps(SABOTAGE[what]))

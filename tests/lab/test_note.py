@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Host, Lab
+from tests.lab.fullness import full
 from tests.lab.playbook import TRANSCRIPT, ansible, succeeded
 from tests.telegram import Telegram
 
@@ -34,6 +35,7 @@ def test_a_release_that_fails_is_told_with_its_reason(lab: Lab, site: Host, tele
     assert telegram.token.partition(":")[2] not in "".join(TRANSCRIPT)
 
 
+@full
 def test_a_telegram_that_refuses_is_no_matter_for_the_release(lab: Lab, site: Host, telegram: Telegram):
     telegram.next("429:60")
     given = {"deploy_telegram_chat": telegram.chat, "deploy_telegram_api": telegram.api}

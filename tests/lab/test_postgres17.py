@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Lab
+from tests.lab.fullness import full
 from tests.lab.playbook import ROOT
 from tests.lab.recipes import ensure_image
 
@@ -39,6 +40,7 @@ def server(lab: Lab) -> Iterator[str]:
         lab.engine.attempt("rm", "-f", "-v", container)
 
 
+@full
 def test_the_api_tests_pass_on_postgresql_17(server: str):
     rooms = [f"tests/api/{room}" for room in ROOMS]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *rooms]

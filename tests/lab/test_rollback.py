@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.lab import Host, Lab
+from tests.lab.fullness import full
 from tests.lab.playbook import ROOT, Run, ansible, succeeded
 from tests.lab.serving import containers, log, refused, release, settled, unnoticed
 from tests.lab.web import Client
@@ -90,6 +91,7 @@ def test_it_needs_neither_the_registry_nor_git_nor_a_control_plane_that_runs(
     assert images(site) == was
 
 
+@full
 def test_a_first_release_has_nowhere_to_go_back_to(lab: Lab, site: Host, two: None):
     state = site.exec("cat", "/opt/moorage/release.json")
     number = json.loads(state)["number"]
@@ -119,6 +121,7 @@ def test_a_tag_that_is_not_kept_comes_from_the_registry_and_an_unknown_one_from_
     succeeded(ansible(lab, "rollback", "-e", "image_tag=sha-two"))
 
 
+@full
 def test_a_release_of_the_configuration_alone_has_a_way_back_too(lab: Lab, site: Host, web: Client, two: None):
     was, plane = release(site)["number"], slots(site, "controlplane")
     services = yaml.safe_load((ROOT / "inventories/lab/group_vars/moorage/stack.yml").read_text())["stack_services"]

@@ -11,7 +11,7 @@ from tests.lab import Host, Lab
 from tests.lab.playbook import ansible, succeeded
 from tests.load import Ledger, Load, Report, Window, practice
 
-SWITCHES = 3
+SWITCHES = {"small": 2, "full": 5}
 SOCKETS = 50
 # Requests a second; the lower one where a machine cannot carry four times the higher while nothing is deployed: its
 # processors also run the deploy, the load and whatever is tested beside. A request that waits a minute for one says
@@ -49,11 +49,17 @@ def rate(lab: Lab, ledger: Ledger) -> int:
 
 
 def test_deploys_and_rollbacks_under_load_lose_nothing(
-    lab: Lab, site: Host, ledger: Ledger, rate: int, capsys: pytest.CaptureFixture[str]
+    lab: Lab,
+    site: Host,
+    ledger: Ledger,
+    rate: int,
+    capsys: pytest.CaptureFixture[str],
+    pytestconfig: pytest.Config,
 ) -> None:
+    switches = SWITCHES[pytestconfig.getoption("--lab")]
     ways = {"deploy": ["-e", "image_tag=sha-practice-two"], "rollback": []}
     with Load(lab, sockets=SOCKETS, rate=rate) as load:
-        for number in range(1, SWITCHES + 1):
+        for number in range(1, switches + 1):
             for way, arguments in ways.items():
                 load.mark(f"{way} {number}")
                 succeeded(ansible(lab, way, *arguments))
@@ -63,9 +69,9 @@ def test_deploys_and_rollbacks_under_load_lose_nothing(
         print(f"\n{rate} requests a second\n{report.table()}")
     assert report.faults() == []
     total = report.total()
-    assert total.sent == total.answered > rate * SETTLE_SECONDS * SWITCHES * len(ways)
-    assert [window.told for window in report.windows[1:]] == [SOCKETS] * SWITCHES * len(ways)
-    entries = site.exec("tail", "-n", str(SWITCHES * len(ways)), "/opt/moorage/releases.jsonl").splitlines()
+    assert total.sent == total.answered > rate * SETTLE_SECONDS * switches * len(ways)
+    assert [window.told for window in report.windows[1:]] == [SOCKETS] * switches * len(ways)
+    entries = site.exec("tail", "-n", str(switches * len(ways)), "/opt/moorage/releases.jsonl").splitlines()
     assert {json.loads(entry)["verdict"] for entry in entries} == {"success"}
 
 

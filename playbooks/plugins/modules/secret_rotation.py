@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import rotation
+from ansible.module_utils import rotation, superuser
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.compose_state import CommandFailed, run
+from ansible.module_utils.compose_state import CommandFailed
 from ansible.module_utils.env_reader import unquote
 from ansible.module_utils.env_writer import parse, quote, rewrite, write
 from ansible.module_utils.release_lock import at_work
-from ansible.module_utils.scram import verifier
 
 DOCUMENTATION = """
 module: secret_rotation
@@ -86,13 +85,6 @@ def begin(host: Host, args: dict[str, Any], now: datetime, *, check: bool) -> li
     return groups
 
 
-def tell_superuser(host: Host, container: str) -> None:
-    """Make the superuser's password the one in .env, by the socket that asks for none. Can be done again."""
-    statement = f"ALTER ROLE postgres PASSWORD '{verifier(host.env[rotation.SUPERUSER])}'"
-    command = ["docker", "exec", "-i", "-u", "postgres", container, "psql", "-qX", "-v", "ON_ERROR_STOP=1"]
-    run(command, str(host.root), given=statement)
-
-
 def advance(host: Host, args: dict[str, Any], now: datetime) -> dict[str, Any] | None:
     """Go to the next step; the report where that was the last one. Raises Refused."""
     if rotation.due(host.env, host.slot):
@@ -134,7 +126,7 @@ def walk(module: AnsibleModule) -> dict[str, Any]:
     if not module.check_mode:
         host.edit(rotation.prolonged(host.env, host.slot, now, args["accept_seconds"]))
         if args["do"] == "begin" and "database" in groups:
-            tell_superuser(host, args["container"])
+            superuser.tell(host.root, args["container"], host.env[rotation.SUPERUSER])
     return {
         "changed": module.check_mode or host.text != before,
         "step": rotation.state_of(host.env).get("step", ""),

@@ -1,0 +1,15 @@
+"""Which cases of a test `make test` has the time for; `make test-lab` tries them all (`--lab=full`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+full = pytest.mark.full
+
+
+def some(cases: Iterable[Any], *kept: Any) -> list[Any]:
+    """Cases for `parametrize`: those not kept are `full`."""
+    return [case if case in kept else pytest.param(case, marks=full) for case in cases]
