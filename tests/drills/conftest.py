@@ -12,7 +12,7 @@ from tests.drills.runbook import Runbook
 from tests.lab import Host, Lab
 from tests.lab.conftest import beside, first, lab, site, vps, web
 from tests.lab.network import FIRST_HOST
-from tests.lab.playbook import ansible, succeeded
+from tests.lab.playbook import Run, ansible, succeeded
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,14 +29,14 @@ class Production:
     """
 
     def __init__(self, lab: Lab, further: Mapping[str, object]) -> None:
-        self.lab = lab
-        self._words = ["-e", json.dumps(further)]
+        self.lab, self.further = lab, dict(further)
+        self.words = ["-e", json.dumps(further)]
         self._file: Path = lab.folder / "further.json"
         self._file.write_text(json.dumps(further))
 
-    def converge(self, playbook: str = "site", *args: str) -> str:
-        """Run a playbook with this inventory; what it printed in one line."""
-        return succeeded(ansible(self.lab, playbook, *self._words, *args)).words
+    def converge(self, playbook: str = "site", *args: str) -> Run:
+        """Run a playbook with this inventory; it must succeed."""
+        return succeeded(ansible(self.lab, playbook, *self.words, *args))
 
     def runbook(self, page: str, **says: str) -> Runbook:
         """A page about to be followed on this host."""

@@ -35,11 +35,11 @@ def test_ten_minutes_without_the_bucket(production: Production, lab: Lab, site: 
         assert firing(site) == {"bucket"}, "the local target goes on by itself"
     finally:
         lab.engine.run("unpause", bucket)
+    moment = site.exec("date", "-u", "+%Y-%m-%dT%H:%M:%S.%3NZ").strip()
     shipped(site)
     drilled = json.loads(site.exec("moorage-backup", "drill", "--target", "bucket", timeout=600))
     assert drilled["lost_seconds"] < 300
     assert 'moorage_restore_drill_last_result{target="bucket"} 1\n' in site.exec("cat", f"{METRICS}/drill.prom")
-    moment = site.exec("date", "-u", "-d", "-1 second", "+%Y-%m-%dT%H:%M:%SZ").strip()
     words = ("restore-database", "--database", "moorage", "--into", "kept_then", "--target", "bucket", "--time", moment)
     restored = site.exec("moorage-backup", *words, timeout=600)
     assert json.loads(restored)["database"] == "kept_then"

@@ -6,16 +6,15 @@ import json
 
 import pytest
 
-from tests.lab import Host, Lab
-from tests.lab.playbook import Run, ansible, succeeded
-from tests.lab.serving import ROOT, settled
+from tests.drills.conftest import Production
+from tests.lab import Host
+from tests.lab.playbook import Run
+from tests.lab.serving import ROOT
 
 
 @pytest.fixture(scope="module")
-def hardened(lab: Lab, site: Host) -> Run:
-    apt = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Options::=--force-confold"
-    site.exec("sh", "-c", f"apt-get -qq update && {apt} upgrade >/dev/null")
-    return succeeded(ansible(lab, "harden"))
+def hardened(production: Production) -> Run:
+    return production.converge("harden")
 
 
 def test_lynis_gives_85_and_what_it_misses_is_listed_with_reasons(site: Host, hardened: Run) -> None:
@@ -25,10 +24,10 @@ def test_lynis_gives_85_and_what_it_misses_is_listed_with_reasons(site: Host, ha
     assert f"Hardening index: {report['index']}" in hardened.words
 
 
-def test_site_yml_keeps_it_and_has_nothing_to_change(lab: Lab, site: Host, hardened: Run) -> None:
-    run = succeeded(ansible(lab, "site", "-e", "hardening_enabled=true"))
-    assert run.changed == 0, run.changes
-    settled(lab, site)
+def test_site_yml_keeps_it_and_has_nothing_to_change(production: Production, hardened: Run) -> None:
+    for playbook in ("site", "deploy"):
+        run = production.converge(playbook, "-e", "hardening_enabled=true")
+        assert run.changed == 0, run.changes
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.drills.runbook import steps
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 GENERATED = [
@@ -75,3 +77,12 @@ def test_every_page_is_in_the_table_of_contents_and_short() -> None:
     assert [str(page.relative_to(DOCS)) for page in pages if f"({page.relative_to(DOCS)})" not in contents] == []
     long = [page.name for page in pages if page not in GENERATED and len(page.read_text().splitlines()) > LONGEST_PAGE]
     assert long == []
+
+
+def test_every_command_block_is_one_that_a_drill_can_follow() -> None:
+    followed = [
+        ROOT / f"docs/how-to/{name}.md"
+        for name in re.findall(r'production\.runbook\("([a-z-]+)"', (ROOT / "tests/drills/test_runbooks.py").read_text())
+    ]
+    assert len(followed) >= 8
+    assert [page.name for page in followed if page.read_text().count("```sh") != len(steps(page.read_text()))] == []

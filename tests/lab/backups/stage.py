@@ -208,11 +208,11 @@ class Stage:
         lines = path.read_text().splitlines() if path.exists() else []
         return next((float(line.removeprefix(start)) for line in lines if line.startswith(start)), None)
 
-    def wait_until_shipped(self, target: str = "bucket", after: float | None = None) -> None:
+    def wait_until_shipped(self, target: str = "bucket", after: float | None = None, seconds: float = 90) -> None:
         """Until everything that was written before now is in a target."""
         moment = time.time() if after is None else after
         name = "moorage_wal_archive_last_success_timestamp_seconds"
-        wait_for(lambda: (self.metric("wal.prom", name, target) or 0) > moment, 90)
+        wait_for(lambda: (self.metric("wal.prom", name, target) or 0) > moment, seconds)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
