@@ -80,9 +80,7 @@ def test_every_page_is_in_the_table_of_contents_and_short() -> None:
 
 
 def test_every_command_block_is_one_that_a_drill_can_follow() -> None:
-    followed = [
-        ROOT / f"docs/how-to/{name}.md"
-        for name in re.findall(r'production\.runbook\("([a-z-]+)"', (ROOT / "tests/drills/test_runbooks.py").read_text())
-    ]
+    drills = (ROOT / "tests/drills/test_runbooks.py").read_text()
+    followed = [DOCS / f"how-to/{name}.md" for name in re.findall(r'production\.runbook\("([a-z-]+)"', drills)]
     assert len(followed) >= 8
     assert [page.name for page in followed if page.read_text().count("```sh") != len(steps(page.read_text()))] == []
