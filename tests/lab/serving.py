@@ -29,7 +29,7 @@ def unnoticed(lab: Lab, site: Host | None = None, domain: str = DOMAIN) -> Itera
     """Somebody uses the API and the frontend while the block runs; an AssertionError where one request failed."""
     address = (site or lab.hosts[MAIN_HOST]).address
     asks = tuple(replace(ask, host=ask.host.replace(DOMAIN, domain)) for ask in _GETS)
-    with Load(lab, address=address, rate=20, connections=6, sockets=0, asks=asks) as load:
+    with Load(lab, address=address, rate=10, connections=6, sockets=0, asks=asks) as load:
         yield load
         report = load.report()
     print(report.table())

@@ -112,8 +112,8 @@ def test_a_product_service_gets_its_secrets_by_name_only(compose):
 @pytest.mark.parametrize(
     ("part", "check"),
     [
-        ({"healthcheck": {"test": ["CMD", "ok"]}}, {"test": ["CMD", "ok"], "start_interval": "1s"}),
-        ({}, {"start_period": "60s", "start_interval": "1s"}),
+        ({"healthcheck": {"test": ["CMD", "ok"]}}, {"test": ["CMD", "ok"], "start_interval": "2s"}),
+        ({}, {"start_period": "60s", "start_interval": "2s"}),
         ({"restart": "no"}, None),
     ],
 )

@@ -213,7 +213,7 @@ def _finished(name: str, part: Mapping[str, Any], image: str, options: Mapping[s
     if options.get("start_interval") and service["restart"] != "no":
         # One without a test is the image's own check, if it has one: its first question would come after 5 s.
         check = service.setdefault("healthcheck", {"start_period": "60s"})
-        check.setdefault("start_interval", "1s")
+        check.setdefault("start_interval", "2s")
     return service
 
 
