@@ -102,6 +102,7 @@ def test_each_fault_is_named_and_nothing_else(lab: Lab, site: Host, patched: Non
     assert [line for line in others if not line.startswith(known)] == []
 
 
+@full
 def test_a_host_that_is_well_has_none_that_is_not_waived(lab: Lab, site: Host, patched: None) -> None:
     run = succeeded(audit(lab))
     assert findings(site) == [] and "waived until" in run.words

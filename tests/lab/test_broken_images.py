@@ -29,7 +29,7 @@ RUN sed -i 's/^    good = .*/    good = False/' /app/webapp/health/routes.py \\
     [
         pytest.param("controlplane", "never-healthy", "Not well, after up to 8 s", marks=full),
         pytest.param("controlplane", "crash-loop", "practice: this one ends at once", marks=full),
-        ("controlplane", "failing-setup", "practice: this one cannot migrate"),
+        pytest.param("controlplane", "failing-setup", "practice: this one cannot migrate", marks=full),
         # Found out by the slot itself, before any request went there; and after the switch, which is taken back.
         ("frontend", "wrong-answer", "no request was sent to it: frontend-"),
         ("controlplane", "failing-smoke", "practice: this one finds nothing behind it"),
@@ -61,6 +61,7 @@ def test_a_tag_that_the_registry_does_not_have_changes_nothing(lab: Lab, site: H
     assert "sha-nowhere" in log(site)[-1]["reason"]
 
 
+@full
 def test_a_digest_that_the_registry_does_not_have_changes_nothing(lab: Lab, site: Host):
     services = yaml.safe_load((ROOT / "inventories/lab/group_vars/moorage/stack.yml").read_text())["stack_services"]
     image = f"{services['frontend']['image']}@sha256:{'0' * 64}"

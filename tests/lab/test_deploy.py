@@ -49,6 +49,7 @@ def test_a_release_goes_into_the_free_slot_and_is_seen_outside(lab: Lab, site: H
     assert entry["verdict"] == "success" and entry["tag"] == "sha-two"
 
 
+@full
 def test_the_same_release_again_changes_nothing(lab: Lab, site: Host, two):
     again = succeeded(ansible(lab, "deploy", "-e", "image_tag=sha-two"))
     assert again.changed == 0
@@ -114,6 +115,7 @@ def test_a_changed_inventory_goes_out_like_a_release_and_what_is_no_longer_decla
     assert succeeded(ansible(lab, "site")).changed == 0
 
 
+@full
 def test_a_slot_that_is_ill_is_healed_by_the_next_release(lab: Lab, site: Host, web: Client, two):
     slot = active(site, "frontend")
     site.exec("docker", "rm", "-f", f"moorage-frontend-{slot}")

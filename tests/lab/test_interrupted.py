@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.lab import Host, Lab, practice_tables
+from tests.lab.fullness import full
 from tests.lab.interruption import cut_off
 from tests.lab.playbook import ansible, succeeded
 from tests.lab.practice_tables import EXPAND
@@ -118,6 +119,7 @@ def test_a_deploy_and_a_rollback_killed_at_each_step_go_unnoticed_and_are_put_ri
         assert leftovers(site) == []
 
 
+@full
 def test_a_rollback_puts_right_what_a_killed_deploy_left(lab: Lab, site: Host, ready: None):
     """Whoever sees a deploy die takes the way back: first to the last good release, then behind it."""
     lab.push("sha-one")

@@ -97,6 +97,7 @@ def test_the_lock_of_another_machine_holds_until_it_is_broken_by_its_name(lab: L
     assert serving(site) == before
 
 
+@full
 def test_check_mode_neither_takes_the_lock_nor_minds_it(lab: Lab, site: Host, held: None):
     succeeded(ansible(lab, "deploy", "--check"))
     assert lock(site)["token"] == "f00dcafe"
@@ -105,6 +106,7 @@ def test_check_mode_neither_takes_the_lock_nor_minds_it(lab: Lab, site: Host, he
     assert lock(site) == {}
 
 
+@full
 def test_a_dead_run_of_this_machine_gives_way_and_is_recorded(lab: Lab, site: Host, two: None):
     tag, serves = other(site), release(site)
     with unnoticed(lab):

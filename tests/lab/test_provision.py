@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.lab import Host, Lab
+from tests.lab.fullness import full
 from tests.lab.playbook import ansible, succeeded
 
 
@@ -10,6 +11,7 @@ def test_the_second_run_changes_nothing(lab: Lab, site: Host) -> None:
     assert succeeded(ansible(lab, "provision")).changed == 0
 
 
+@full
 def test_a_check_of_a_provisioned_host_foretells_nothing(lab: Lab, site: Host) -> None:
     assert succeeded(ansible(lab, "provision", "--check", "--diff")).changed == 0
 
@@ -53,6 +55,7 @@ DRIFTS = {
 }
 
 
+@full
 def test_every_drift_is_told_by_a_check_and_repaired_by_a_run(lab: Lab, site: Host) -> None:
     for command in DRIFTS.values():
         site.exec(command)

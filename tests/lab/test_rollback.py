@@ -109,6 +109,7 @@ def test_a_first_release_has_nowhere_to_go_back_to(lab: Lab, site: Host, two: No
         site.exec("tee", "/opt/moorage/release.json", given=state)
 
 
+@full
 def test_a_tag_that_is_not_kept_comes_from_the_registry_and_an_unknown_one_from_nowhere(
     lab: Lab, site: Host, two: None
 ):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.lab import Host, Lab, practice_tables
+from tests.lab.fullness import full
 from tests.lab.playbook import ansible, succeeded
 from tests.lab.practice_tables import CONTRACT, EXPAND, STUCK, at, psql
 from tests.lab.serving import log, refused, release, settled, unnoticed
@@ -41,6 +42,7 @@ def backups(site: Host) -> dict[str, dict[str, Any]]:
     return found
 
 
+@full
 def test_a_migration_that_cannot_have_its_lock_leaves_the_version_before_serving(lab: Lab, site: Host, tables: str):
     hold = "BEGIN; LOCK TABLE tenants IN SHARE MODE; SELECT pg_sleep(300)"
     holder = ["docker", "exec", "-d", "-e", "PGAPPNAME=practice", "moorage-postgres", "psql", "-U", "postgres"]
@@ -82,6 +84,7 @@ def test_an_expansion_is_dumped_before_and_the_version_before_goes_on_after_it(
     settled(lab, site)
 
 
+@full
 def test_a_contraction_in_two_steps_goes_out_and_closes_the_way_to_what_was_before_them(
     lab: Lab, site: Host, web: Client, tables: str
 ):
