@@ -90,6 +90,7 @@ def faulty(lab: Lab, site: Host) -> Iterator[None]:
         succeeded(ansible(lab, "site"))
 
 
+@full
 def test_each_fault_is_named_and_nothing_else(lab: Lab, site: Host, patched: None, faulty: None) -> None:
     run = audit(lab)
     found = findings(site)

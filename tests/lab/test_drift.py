@@ -10,6 +10,7 @@ import pytest
 
 from tests.lab import Host, Lab, drifts
 from tests.lab.drifts import Drift
+from tests.lab.fullness import full
 from tests.lab.playbook import Run, ansible, succeeded
 from tests.lab.serving import ROOT
 
@@ -117,6 +118,7 @@ def test_it_refuses_to_run_without_check(lab: Lab, site: Host) -> None:
     assert run.code != 0 and "only asks: run it with --check" in run.words
 
 
+@full
 def test_what_was_put_right_is_named_no_more(lab: Lab, site: Host, drifted: tuple[Run, list[str]]) -> None:
     site.exec("sh", "-c", UNDO)
     succeeded(ansible(lab, "site"))

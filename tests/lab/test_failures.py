@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.lab import Host, Lab, drifts
+from tests.lab.fullness import full
 from tests.lab.playbook import ansible, succeeded
 from tests.lab.web import Client
 
@@ -23,6 +24,7 @@ def test_readiness_is_honest_and_life_goes_on(site: Host, web: Client, part: str
     web.until("/api/v1/health/ready", lambda answer: answer.status == 200, seconds=90)
 
 
+@full
 def test_every_drift_is_repaired(lab: Lab, site: Host):
     """All of them by hand, one run; then nothing is left to repair."""
     drifts.make(site)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.lab import Host, Lab, machine
+from tests.lab.fullness import full
 from tests.lab.playbook import ROOT, TRANSCRIPT, ansible
 from tests.lab.product import PRODUCTS, _bases
 
@@ -143,6 +144,7 @@ def test_an_image_carries_what_it_is_made_of_and_where_it_came_from(
     assert definition["resolvedDependencies"][0]["digest"]["gitCommit"].startswith(pipeline.tag.removeprefix("sha-"))
 
 
+@full
 def test_a_scan_without_data_is_no_clean_bill(pipeline: Pipeline, shipped: dict[str, str], tmp_path: Path) -> None:
     nowhere = {"TRIVY_CACHE_DIR": str(tmp_path), "TRIVY_DB_REPOSITORY": "127.0.0.1:9/none"}
     done = pipeline.run("make", "scan-images", f"TAG={pipeline.tag}", **nowhere)
@@ -167,6 +169,7 @@ def test_an_image_with_a_key_in_it_goes_no_further(pipeline: Pipeline, tmp_path:
     assert done.returncode == 1 and "/srv/id_rsa" in done.stdout, done.stdout
 
 
+@full
 def test_the_registrys_token_is_given_to_the_engine_alone(pipeline: Pipeline, tmp_path: Path) -> None:
     given = {"REGISTRY": pipeline.registry, "REGISTRY_USER": "ci", "REGISTRY_TOKEN": "canary-2f1d"}
     done = pipeline.run(".ci/registry-login", DOCKER_CONFIG=str(tmp_path), **given)
@@ -181,6 +184,7 @@ def test_what_nobody_signed_is_not_deployed(pipeline: Pipeline, site: Host, ship
     assert site.exec("cat", "/opt/moorage/release.json") == before
 
 
+@full
 @pytest.mark.parametrize("source", ["sha-one", "itself"])
 def test_an_image_under_a_tag_that_is_not_its_own_is_refused(
     pipeline: Pipeline, shipped: dict[str, str], source: str
@@ -197,12 +201,14 @@ def test_an_image_under_a_tag_that_is_not_its_own_is_refused(
     assert "no matching signatures" in done.stdout or "no signatures found" in done.stdout, done.stdout
 
 
+@full
 def test_a_strangers_signature_does_not_count(pipeline: Pipeline, shipped: dict[str, str], tmp_path: Path) -> None:
     pipeline.run(".ci/cosign", "generate-key-pair", "--output-key-prefix", tmp_path / "stranger")
     done = pipeline.deploy("deploy", pipeline.tag, VERIFY_KEY=str(tmp_path / "stranger.pub"))
     assert done.returncode == 1 and "PLAY" not in done.stdout, done.stdout
 
 
+@full
 def test_a_host_with_another_key_is_not_talked_to(pipeline: Pipeline, site: Host, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
     other = (tmp_path / "other.pub").read_text()
@@ -210,6 +216,7 @@ def test_a_host_with_another_key_is_not_talked_to(pipeline: Pipeline, site: Host
     assert done.returncode != 0 and "Host key verification failed" in done.stdout, done.stdout
 
 
+@full
 def test_a_tag_that_was_moved_after_its_verification_is_not_deployed(
     pipeline: Pipeline, site: Host, shipped: dict[str, str]
 ) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.lab import Host, Lab
-from tests.lab.fullness import some
+from tests.lab.fullness import full, some
 from tests.lab.playbook import ansible, succeeded
 
 SABOTAGE = {
@@ -40,6 +40,7 @@ def test_a_change_that_locks_out_is_taken_back_and_the_run_fails(what: str, lab:
     assert succeeded(ansible(lab, "provision")).changed == 0
 
 
+@full
 def test_what_sshd_itself_refuses_changes_nothing(lab: Lab, site: Host) -> None:
     before = site.exec(WATCHED)
     played = ansible(lab, "provision", "-e", json.dumps({"ssh_max_sessions": 20, "ssh_port": 99999}))

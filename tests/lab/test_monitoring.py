@@ -14,6 +14,7 @@ import pytest
 
 from tests.lab import Host, Lab
 from tests.lab.alert_ears import Ears, Hook, Post, amtool, asked, until
+from tests.lab.fullness import full
 from tests.lab.playbook import ROOT, TRANSCRIPT, ansible, succeeded
 from tests.telegram import Telegram
 
@@ -102,6 +103,7 @@ def test_secrets_are_in_files_that_only_their_reader_opens(site: Host, ears: Ear
     assert set(modes) == {"400 65534"}
 
 
+@full
 def test_a_changed_route_is_tried_once_and_everybody_took_it(lab: Lab, ears: Ears):
     assert "The test alert was taken by: team, ops, pager." in ears.run.words, ears.run.output[-3000:]
     assert len(ears.told("MoorageTest", "a test of the way to you", "monitoring.md#try-the-way")) == 1
@@ -111,6 +113,7 @@ def test_a_changed_route_is_tried_once_and_everybody_took_it(lab: Lab, ears: Ear
     assert [call["status"] for call in tests] == ["firing"]
 
 
+@full
 def test_who_does_not_take_it_is_named(lab: Lab, ears: Ears):
     ears.hook.status = 403
     try:

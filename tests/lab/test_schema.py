@@ -56,6 +56,7 @@ def test_a_migration_that_cannot_have_its_lock_leaves_the_version_before_serving
     assert at(site) == tables
 
 
+@full
 def test_a_contraction_that_the_serving_code_would_not_survive_is_refused_before_anything_runs(
     lab: Lab, site: Host, tables: str
 ):

@@ -11,7 +11,7 @@ from tests.lab import Host, Lab
 from tests.lab.playbook import ansible, succeeded
 from tests.load import Ledger, Load, Report, Window, practice
 
-SWITCHES = {"small": 2, "full": 5}
+SWITCHES = {"small": 1, "full": 5}
 SOCKETS = 50
 # Requests a second; the lower one where a machine cannot carry four times the higher while nothing is deployed: its
 # processors also run the deploy, the load and whatever is tested beside. A request that waits a minute for one says

@@ -13,6 +13,10 @@ from webapp.serving.door import SETTLE_SECONDS, turn_away_newcomers
 from webapp.serving.http import serve
 from webapp.settings import Settings
 
+# What the proxy sends lies unread while the machine has no processor to spare; whoever took such a connection for an
+# idle one would reset it, and the request with it. Two seconds did, under load. A stop does not wait for these.
+KEEP_ALIVE_SECONDS = 10
+
 
 class Threads(Discreet, ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's worker, which at a stop also takes what was let in (it would keep it waiting, and then reset it)."""
@@ -45,4 +49,5 @@ def main(settings: Settings, host: str) -> None:
         worker_class=Threads,
         workers=settings.api_workers,
         threads=settings.api_threads,
+        keepalive=KEEP_ALIVE_SECONDS,
     )

@@ -13,9 +13,8 @@ from webapp.logs import log_config, log_the_uncaught
 from webapp.serving.running import Running
 from webapp.settings import Settings, export
 
-# The proxy reuses a connection within a second. What it sends lies unread while this machine has no processor to spare;
-# whoever took such a connection for an idle one would reset it, and the request with it. Two seconds did, under load.
-KEEP_ALIVE_SECONDS = 10
+# An idle connection that is kept longer may make a stop wait for it (a proxy reuses its own within a second).
+KEEP_ALIVE_SECONDS = 2
 # The stop as a whole has 30 s: what runs may take these, the rest is for gunicorn's own end.
 GRACE_SECONDS = 28
 # The lab's measure for one gevent process; beyond, connections wait in the backlog.
