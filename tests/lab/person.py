@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
 import threading
@@ -41,6 +42,16 @@ class Person:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         request = urllib.request.Request(f"https://api.{DOMAIN}/api/v1{path}", data, headers)
+        try:
+            return self._asked(request)
+        except http.client.RemoteDisconnected:
+            # The proxy, loading another configuration, takes a connection for an idle one that was not heard within 5 s of
+            # its beginning, as on a machine without a processor to spare. Browsers ask again, where that is safe.
+            if data is not None:
+                raise
+            return self._asked(request)
+
+    def _asked(self, request: urllib.request.Request) -> Any:
         with urllib.request.urlopen(request, timeout=30, context=self._context) as answer:
             return json.loads(answer.read())["data"]
 
