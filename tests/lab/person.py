@@ -45,8 +45,8 @@ class Person:
         try:
             return self._asked(request)
         except http.client.RemoteDisconnected:
-            # The proxy, loading another configuration, takes a connection for an idle one that was not heard within 5 s of
-            # its beginning, as on a machine without a processor to spare. Browsers ask again, where that is safe.
+            # The proxy, loading another configuration, takes a connection for an idle one that it had not heard within
+            # 5 s, as on a machine without a processor to spare. Browsers ask again, where that is safe.
             if data is not None:
                 raise
             return self._asked(request)

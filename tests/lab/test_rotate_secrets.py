@@ -24,8 +24,8 @@ from tests.lab.serving import ROOT, leftovers, release, settled, unnoticed
 # Long enough for the second release on a slow machine, short enough to be waited for.
 ACCEPT_SECONDS = 90
 ROTATE = ("rotate_secrets", "-e", "rotate_presigned_seconds=1", "-e", f"rotate_accept_seconds={ACCEPT_SECONDS}")
-# The store's administrator is its container's own; the bot is Telegram's; PostgreSQL's first password opens nothing; what
-# is stored was encrypted with the backups' key; who watches may read numbers only.
+# The store's administrator is its container's own; the bot is Telegram's; PostgreSQL's first password opens nothing;
+# what is stored was encrypted with the backups' key; who watches may read numbers only.
 NOT_ROTATED = {
     "S3_ADMIN_ACCESS_KEY_ID", "S3_ADMIN_SECRET_ACCESS_KEY", "TELEGRAM_BOT_TOKEN", "POSTGRES_PASSWORD_AT_START",
     "BACKUP_ENCRYPTION_KEY", "DATABASE_MONITOR_PASSWORD",
