@@ -49,10 +49,15 @@ def containers(project: str) -> list[Json]:
     return [entry for entry in found if entry["Labels"].get("com.docker.compose.oneoff") != "True"]
 
 
-def expected(infrastructure: list[str], release: Json) -> list[str]:
-    """Compose services that are to run: those without slots, and of each unit the slot that serves. Pure."""
+def expected(infrastructure: list[str], release: Json, units: list[str]) -> list[str]:
+    """Compose services that are to run: those without slots, and of each declared unit the slot that serves. Pure.
+
+    What is no longer declared stays among the release's records for the way back, and runs no more.
+    """
     names = list(infrastructure) if release.get("units") else []
-    for state in release.get("units", {}).values():
+    for unit, state in release.get("units", {}).items():
+        if unit not in units:
+            continue
         slot = state.get("active")
         names += [f"{name}-{slot}" for name in state.get("definitions", {}).get(slot, {}).get("services", {})]
     return names
@@ -146,7 +151,7 @@ def look(config: Json) -> None:
     except (OSError, ValueError, http.client.HTTPException) as error:
         sys.stderr.write(f"The engine does not say what runs: {error}\n")
         return
-    wanted = expected(config["infrastructure"], release)
+    wanted = expected(config["infrastructure"], release, config["units"])
     metrics = root / "metrics"
     write(metrics / "containers.prom", "\n".join(container_lines(wanted, found)) + "\n", 0o644)
     write(metrics / "release.prom", "".join(f"{line}\n" for line in release_lines(release)), 0o644)

@@ -21,6 +21,7 @@ RELEASE = {
         "unborn": {"active": "", "definitions": {}},
     },
 }
+UNITS = ["controlplane", "unborn"]
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +47,14 @@ def samples(lines: list[str]) -> dict[str, float]:
 
 
 def test_the_slot_that_serves_and_what_has_none_are_to_run(watch):
-    assert watch.expected(["postgres"], RELEASE) == ["postgres", "api-green", "worker-green"]
-    assert watch.expected(["postgres"], {}) == [], "before the first release nothing is"
+    assert watch.expected(["postgres"], RELEASE, UNITS) == ["postgres", "api-green", "worker-green"]
+    assert watch.expected(["postgres"], RELEASE, []) == ["postgres"], "what is not declared runs no more"
+    assert watch.expected(["postgres"], {}, UNITS) == [], "before the first release nothing is"
 
 
 def test_a_container_that_stopped_or_was_removed_does_not_run(watch):
     found = [container("postgres"), container("api-green", "exited", "Exited (1)"), container("api-blue")]
-    lines = watch.container_lines(watch.expected(["postgres"], RELEASE), found)
+    lines = watch.container_lines(watch.expected(["postgres"], RELEASE, UNITS), found)
     assert samples(lines) == {
         "moorage_container_running/postgres": 1,
         "moorage_container_running/api/green": 0,
@@ -69,7 +71,7 @@ def test_one_that_runs_and_fails_its_check_is_unhealthy(watch):
 
 
 def test_prometheus_asks_both_slots_while_both_run_and_the_one_that_serves_though_it_be_down(watch):
-    wanted = watch.expected([], RELEASE)
+    wanted = watch.expected([], RELEASE, UNITS)
     both = watch.targets({"api": 8000}, wanted, [container("api-blue"), container("api-green")])
     assert [target["targets"] for target in both] == [["api-blue:8000"], ["api-green:8000"]]
     assert both[0]["labels"] == {"service": "api", "slot": "blue"}
