@@ -60,8 +60,8 @@ class Shipper:
 
     settings: Settings
     shipped: dict[str, int] = field(default_factory=dict)
-    # Targets that took the last round: they exist, and no killed run's lock is in the way. restic takes half a second of
-    # processor for each question.
+    # Targets that took the last round: they exist, and no killed run's lock is in the way. restic takes half a second
+    # of processor for each question.
     sound: set[str] = field(default_factory=set)
 
     def round(self) -> list[str]:
