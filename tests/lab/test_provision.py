@@ -37,7 +37,7 @@ def test_nothing_has_failed_on_the_host(site: Host) -> None:
 
 def test_the_engine_has_compose_and_its_limits(site: Host) -> None:
     assert site.exec("docker compose version --short").strip().startswith("2.")
-    assert site.exec("docker info -f '{{.LiveRestoreEnabled}} {{.LoggingDriver}}'").strip() == "true local"
+    assert site.exec("docker info -f '{{.LiveRestoreEnabled}} {{.LoggingDriver}}'").strip() == "true journald"
 
 
 DRIFTS = {
