@@ -30,4 +30,5 @@ def test_the_product_serves_again_after_a_power_cut(lab: Lab, site: Host, web: C
     web.until("/api/v1/health/ready", lambda answer: answer.status == 200, seconds=120)
     assert json.loads(web.api("/api/v1/health").body)["data"]["version"] == version
     assert web.get("https://app.moorage.test/").status == 200
-    assert succeeded(ansible(lab, "site")).changed == 0
+    run = succeeded(ansible(lab, "site"))
+    assert run.changed == 0, run.changes

@@ -35,7 +35,7 @@ def tables(lab: Lab, site: Host) -> Iterator[str]:
 def backups(site: Host) -> dict[str, dict[str, Any]]:
     """The sealed dumps: name to manifest, each one's hash compared with its file."""
     found = {}
-    for path in site.exec("ls /opt/moorage/backups/*.json 2>/dev/null", check=False).split():
+    for path in site.exec("ls /opt/moorage/backups/*-before-*.json 2>/dev/null", check=False).split():
         found[path] = json.loads(site.exec("cat", path))
         dump = path.removesuffix(".json") + ".sql.gz"
         assert found[path]["sha256"] == site.exec("sha256sum", dump).split()[0]
@@ -70,7 +70,7 @@ def test_an_expansion_is_dumped_before_and_the_version_before_goes_on_after_it(
     lab: Lab, site: Host, web: Client, tables: str
 ):
     # One that says the same as the newest would not be kept.
-    site.exec("rm -f /opt/moorage/backups/*")
+    site.exec("rm -f /opt/moorage/backups/*-before-*")
     with unnoticed(lab):
         deployed(lab, EXPAND)
     new = list(backups(site))
