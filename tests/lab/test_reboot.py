@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import Host, Lab
+from tests.lab.backups.stage import wait_for
 from tests.lab.errors import LabError
 from tests.lab.hosts import Key
 from tests.lab.playbook import ansible, succeeded
@@ -30,5 +31,9 @@ def test_the_product_serves_again_after_a_power_cut(lab: Lab, site: Host, web: C
     web.until("/api/v1/health/ready", lambda answer: answer.status == 200, seconds=120)
     assert json.loads(web.api("/api/v1/health").body)["data"]["version"] == version
     assert web.get("https://app.moorage.test/").status == 200
+    # Each by itself: whoever is asked for nothing may be the last.
+    project = "label=com.docker.compose.project=moorage"
+    states = ("docker", "ps", "-a", "--filter", project, "--format", "{{.State}}")
+    wait_for(lambda: set(site.exec(*states).split()) == {"running"}, 120)
     run = succeeded(ansible(lab, "site"))
     assert run.changed == 0, run.changes
