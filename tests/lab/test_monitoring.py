@@ -131,7 +131,7 @@ def test_a_person_is_told_once_of_a_container_that_stopped_and_once_that_it_is_o
     until(lambda: amtool(site, "alert", "query", "alertname=ContainerNotRunning") == [])
     site.exec("docker", "stop", "-t", "5", worker)
     try:
-        until(lambda: ears.told(*words))
+        until(lambda: ears.told(*words), 150)
         told = float(site.exec("date", "+%s.%N"))
         # What was told is on the disk: then even a crash does not tell it again.
         until(lambda: float(site.exec("stat", "-c", "%.9Y", "/opt/moorage/data/alertmanager/nflog")) > told)
