@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import statistics
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 
 from tests.bench.host import resident_mb
 from tests.bench.ops_data import fill
-from tests.lab import Host, Lab, Shape
+from tests.lab import Host, Lab, Shape, elsewhere
 from tests.lab.errors import CommandError
 from tests.lab.playbook import ansible, succeeded
 from tests.load import Ledger, Load, practice
@@ -21,20 +21,6 @@ TAG = "sha-practice-one"
 RATE, ROUNDS, QUIET_SECONDS = 100, 3, 60
 ASKED_P95, ASKED_RTO, ASKED_RPO = 1.3, 30 * 60, 5 * 60
 LOG_SECONDS = 150
-PSQL = (
-    "docker",
-    "exec",
-    "-i",
-    "moorage-postgres",
-    "psql",
-    "-U",
-    "postgres",
-    "-d",
-    "moorage",
-    "-v",
-    "ON_ERROR_STOP=1",
-    "-qtAX",
-)
 
 
 def host_part() -> int:
@@ -42,7 +28,7 @@ def host_part() -> int:
     lab = Lab.open(NAME)
     try:
         host, given = _product(lab)
-        size = fill(lambda text: host.exec(*PSQL, given=text, timeout=1800))
+        size = fill(partial(Ledger(host).sql, timeout=1800))
         print(f"\nThe lab host's database: {size / 2**30:.2f} GiB.")
         return _beside(lab, host) + _lost(lab, host, given)
     finally:
@@ -55,13 +41,13 @@ def _product(lab: Lab) -> tuple[Host, list[str]]:
     lab.push("sha-one")
     practice.push(lab, TAG, "sha-one")
     succeeded(ansible(lab, "site", "-e", f"image_tag={TAG}"))
-    bucket = lab.bucket
-    target = {"name": "bucket", "endpoint": bucket.endpoint, "bucket": "backups"}
-    for name, value in (("ACCESS_KEY_ID", bucket.access_key), ("SECRET_ACCESS_KEY", bucket.secret_key)):
-        succeeded(ansible(lab, "set_secret", "-e", f"name=S3_BACKUP_{name}", SECRET_VALUE=value))
+    elsewhere.hand_keys_over(lab)
     # As delivered: the lab's inventory is in a hurry.
     delivered = {"backup_ship_seconds": 120, "backup_target_seconds": 240, "backup_fast_checkpoint": False}
-    given = ["-e", json.dumps({"backup_targets": [target], "monitoring_interval_seconds": 15, **delivered})]
+    given = [
+        "-e",
+        json.dumps({"backup_targets": [elsewhere.target(lab)], "monitoring_interval_seconds": 15, **delivered}),
+    ]
     succeeded(ansible(lab, "deploy", *given))
     Ledger(lab.hosts["vps"]).prepare()
     return lab.hosts["vps"], given
@@ -131,8 +117,7 @@ def _beside(lab: Lab, host: Host) -> int:
 
 def _lost(lab: Lab, host: Host, given: list[str]) -> int:
     """The host is gone at a moment that nobody chose, under writes; then it is rebuilt."""
-    key = re.search(r"^BACKUP_ENCRYPTION_KEY='(\w+)'$", host.exec("cat", "/opt/moorage/.env"), re.MULTILINE)
-    assert key
+    keys = {elsewhere.KEY: elsewhere.encryption_key(host), **elsewhere.keys(lab)}
     with Load(lab, rate=20, sockets=0) as load:
         load.mark("before the loss")
         time.sleep(LOG_SECONDS)
@@ -143,10 +128,9 @@ def _lost(lab: Lab, host: Host, given: list[str]) -> int:
         report = load.report()
     bare = lab.host("vps", Shape())
     lab.write_facts()
-    keys = {"S3_BACKUP_ACCESS_KEY_ID": lab.bucket.access_key, "S3_BACKUP_SECRET_ACCESS_KEY": lab.bucket.secret_key}
     begun = time.monotonic()
     words = ("-e", "restore_target=vps", "-e", f"image_tag={TAG}")
-    run = succeeded(ansible(lab, "rebuild", *given, *words, timeout=ASKED_RTO, BACKUP_ENCRYPTION_KEY=key[1], **keys))
+    run = succeeded(ansible(lab, "rebuild", *given, *words, timeout=ASKED_RTO, **keys))
     rto = time.monotonic() - begun
     ledger = Ledger(bare)
     report = ledger.settle(report)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
 from tests.drills.runbook import Runbook
-from tests.lab import Host, Lab
+from tests.lab import Host, Lab, elsewhere
 from tests.lab.conftest import beside, first, lab, site, vps, web
 from tests.lab.network import FIRST_HOST
 from tests.lab.playbook import Run, ansible, succeeded
@@ -30,9 +29,9 @@ class Production:
 
     def __init__(self, lab: Lab, further: Mapping[str, object]) -> None:
         self.lab, self.further = lab, dict(further)
-        self.words = ["-e", json.dumps(further)]
-        self._file: Path = lab.folder / "further.json"
-        self._file.write_text(json.dumps(further))
+        file = lab.folder / "further.json"
+        file.write_text(json.dumps(further))
+        self.words = ["-e", f"@{file}"]
 
     def converge(self, playbook: str = "site", *args: str) -> Run:
         """Run a playbook with this inventory; it must succeed."""
@@ -40,21 +39,17 @@ class Production:
 
     def runbook(self, page: str, **says: str) -> Runbook:
         """A page about to be followed on this host."""
-        facts = f"-e @{self.lab.folder}/generated.yml -e @{self._file}"
-        return Runbook(self.lab, page, f"inventories/lab {facts}", says)
+        inventory = ["inventories/lab", "-e", f"@{self.lab.folder}/generated.yml", *self.words]
+        return Runbook(self.lab, page, " ".join(inventory), says)
 
 
 @pytest.fixture(scope="session")
 def production(lab: Lab, site: Host) -> Production:
     """The product in production, backed up a moment ago."""
-    apt = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Options::=--force-confold"
-    site.exec("sh", "-c", f"apt-get -qq update && {apt} upgrade >/dev/null", timeout=600)
-    bucket = lab.bucket
-    target = {"name": "bucket", "endpoint": bucket.endpoint, "bucket": "backups"}
-    for name, value in (("ACCESS_KEY_ID", bucket.access_key), ("SECRET_ACCESS_KEY", bucket.secret_key)):
-        succeeded(ansible(lab, "set_secret", "-e", f"name=S3_BACKUP_{name}", SECRET_VALUE=value))
+    site.upgrade()
+    elsewhere.hand_keys_over(lab)
     further = {
-        "backup_targets": [{"name": "local", "path": "/backup/repository"}, target],
+        "backup_targets": [{"name": "local", "path": "/backup/repository"}, elsewhere.target(lab)],
         # A lab host has a second, inner address; whoever knows it is outside, too.
         "audit_scan_address": lab.plan.bridge(FIRST_HOST),
         "audit_ports": "22,80,443,2375,5432,9999",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
+import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from tests.lab import Lab
 from tests.lab.lab import MAIN_HOST
-from tests.lab.playbook import ROOT, TRANSCRIPT
+from tests.lab.playbook import ROOT, TRANSCRIPT, environment_of
 
 PAGES = ROOT / "docs/how-to"
 EVIDENCE = ROOT / "docs/evidence"
@@ -47,7 +45,7 @@ def steps(text: str) -> list[Step]:
         if kind:
             found.append(Step(body, "host" in words.split(), "fails" in words.split(), ""))
         elif found and not found[-1].shown:
-            found[-1] = Step(found[-1].script, found[-1].on_host, found[-1].fails, body)
+            found[-1] = replace(found[-1], shown=body)
     return found
 
 
@@ -107,11 +105,9 @@ class Runbook:
         return text
 
     def _typed(self, script: str, on_host: bool, given: str | None) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "NO_COLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
         if on_host:
             host = self._lab.hosts[MAIN_HOST]
-            command = [*host.ssh_arguments("deploy"), "bash", "-euo", "pipefail", "-c", _quoted(script)]
+            command = [*host.ssh_arguments("deploy"), "bash", "-euo", "pipefail", "-c", shlex.quote(script)]
         else:
             script = script.replace(f"INVENTORY={INVENTORY}", f"INVENTORY='{self._inventory}'")
             script = script.replace(INVENTORY, self._inventory)
@@ -121,7 +117,7 @@ class Runbook:
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env=environment,
+            env=environment_of(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -147,7 +143,3 @@ class Runbook:
         head = f"docs/how-to/{self.page}.md, followed by `make drills` on {datetime.now(UTC):%Y-%m-%d}"
         end = "\n".join([*facts, f"The commands of the page took {self._seconds:.0f} s.\n"])
         (EVIDENCE / f"{self.page}.txt").write_text("\n".join([f"{head}\n", *self._kept, end]))
-
-
-def _quoted(script: str) -> str:
-    return "'" + script.replace("'", "'\\''") + "'"

@@ -6,10 +6,10 @@ import json
 import time
 
 from tests.drills.conftest import Production
-from tests.drills.test_runbooks import shipped
-from tests.lab import Host, Lab
+from tests.lab import Host, Lab, elsewhere
 from tests.lab.alert_ears import asked
-from tests.lab.test_backup import METRICS, sql
+from tests.lab.elsewhere import METRICS
+from tests.lab.test_backup import sql
 
 SECONDS = 600
 
@@ -21,7 +21,7 @@ def firing(site: Host) -> set[str]:
 
 
 def test_ten_minutes_without_the_bucket(production: Production, lab: Lab, site: Host) -> None:
-    shipped(site)
+    elsewhere.wait_until_shipped(site, "bucket", 300)
     sql(site, "CREATE TABLE kept (n bigint, at timestamptz NOT NULL DEFAULT clock_timestamp())")
     bucket = lab.plan.container("bucket")
     away = time.monotonic()
@@ -36,7 +36,7 @@ def test_ten_minutes_without_the_bucket(production: Production, lab: Lab, site: 
     finally:
         lab.engine.run("unpause", bucket)
     moment = site.exec("date", "-u", "+%Y-%m-%dT%H:%M:%S.%3NZ").strip()
-    shipped(site)
+    elsewhere.wait_until_shipped(site, "bucket", 300)
     drilled = json.loads(site.exec("moorage-backup", "drill", "--target", "bucket", timeout=600))
     assert drilled["lost_seconds"] < 300
     assert 'moorage_restore_drill_last_result{target="bucket"} 1\n' in site.exec("cat", f"{METRICS}/drill.prom")

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.drills.conftest import Production
-from tests.lab import Host, Lab, Shape
+from tests.lab import Host, Lab, Shape, elsewhere
 from tests.lab.backups.stage import wait_for
 from tests.lab.interruption import cut_off
 from tests.lab.network import SERVICES
-from tests.lab.playbook import TRANSCRIPT, ansible
+from tests.lab.playbook import TRANSCRIPT
 from tests.lab.recipes import FOLDER
 from tests.lab.serving import LOCK, release
-from tests.lab.test_backup import METRICS, sql
+from tests.lab.test_backup import sql
 from tests.lab.web import Client
 
 DATA = "/opt/moorage/data"
@@ -30,18 +30,6 @@ MOMENT, TOKEN, VERSION = "2026-11-28T05:00:00Z", "5a6b7c8d", "sha-two"
 
 def ready(web: Client, seconds: float = 120) -> None:
     web.until("/api/v1/health/ready", lambda answer: answer.status == 200, seconds=seconds)
-
-
-def shipped(host: Host, target: str = "bucket", after: float | None = None) -> None:
-    """Until everything that was written before now is in a target."""
-    begun = float(host.exec("date", "+%s")) if after is None else after
-    line = rf'moorage_wal_archive_last_success_timestamp_seconds\{{target="{target}"\}} (\S+)'
-
-    def there() -> bool:
-        found = re.search(line, host.exec("cat", f"{METRICS}/wal.prom"))
-        return bool(found) and float(found[1]) > begun
-
-    wait_for(there, 300)
 
 
 def test_drift_found(production: Production, site: Host, web: Client) -> None:
@@ -101,7 +89,7 @@ def test_data_corrupted(production: Production, site: Host, web: Client) -> None
         site,
         "INSERT INTO orders SELECT n, 1 FROM generate_series(5001, 5011) n; UPDATE orders SET amount = 7 WHERE id = 21",
     )
-    shipped(site)
+    elsewhere.wait_until_shipped(site, "bucket", 300)
     runbook = production.runbook("data-corrupted", **{MOMENT: moment})
     runbook.follow()
     runbook.keep()
@@ -194,16 +182,15 @@ def test_leaked_key(production: Production, site: Host, web: Client) -> None:
 
 def test_host_lost(production: Production, lab: Lab, site: Host) -> None:
     sql(site, "CREATE TABLE after_the_backup AS SELECT generate_series(1, 1000) AS n")
-    shipped(site)
-    found = re.search(r"^BACKUP_ENCRYPTION_KEY='(\w+)'$", site.exec("cat", "/opt/moorage/.env"), re.MULTILINE)
-    assert found
+    elsewhere.wait_until_shipped(site, "bucket", 300)
+    key = elsewhere.encryption_key(site)
     lab.forget("vps")
     bare = lab.host("vps", Shape())
     lab.write_facts()
     runbook = production.runbook("host-lost", HOST="vps")
-    runbook.follow(given=f"{found[1]} {lab.bucket.access_key} {lab.bucket.secret_key}\n")
-    assert not any(found[1] in printed for printed in TRANSCRIPT)
+    runbook.follow(given=" ".join([key, *elsewhere.keys(lab).values()]) + "\n")
+    assert not any(key in printed for printed in TRANSCRIPT)
     runbook.keep()
     assert sql(bare, "SELECT count(*) FROM after_the_backup") == "1000"
     ready(Client(bare.address, lab.root_certificate))
-    assert ansible(lab, "verify_backup", "-e", f"@{lab.folder}/further.json").code == 0
+    production.converge("verify_backup")

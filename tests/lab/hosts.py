@@ -184,6 +184,11 @@ class Host:
         others = [line for line in before if line.split()[0] != self.address]
         self.known_hosts.write_text("\n".join([*others, *mine]) + "\n")
 
+    def upgrade(self) -> None:
+        """Bring its packages up to date: it is as old as its image."""
+        apt = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Options::=--force-confold"
+        self.exec(f"apt-get -qq update && {apt} upgrade >/dev/null", timeout=600)
+
     def reboot(self) -> None:
         """Shut down cleanly, boot again, and wait until ready."""
         self.engine.run("restart", "-t", "60", self.container)

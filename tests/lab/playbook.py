@@ -50,6 +50,12 @@ class Run:
         return " ".join(self.output.split())
 
 
+def environment_of(**further: str) -> dict[str, str]:
+    """What a controller's commands run in: this Python's tools first, and no colours."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "NO_COLOR": "1", "ANSIBLE_FORCE_COLOR": "0", **further}
+
+
 def ansible(lab: Lab, playbook: str, *args: str, timeout: float = 900, **environment: str) -> Run:
     """One run against the lab's `vps` (or what the arguments say).
 
@@ -59,19 +65,11 @@ def ansible(lab: Lab, playbook: str, *args: str, timeout: float = 900, **environ
         environment: further environment variables.
     """
     command = ["ansible-playbook", "-i", "inventories/lab", "-e", f"@{lab.folder}/generated.yml"]
-    binaries = Path(sys.executable).parent
-    settings = {
-        **os.environ,
-        "PATH": f"{binaries}:{os.environ['PATH']}",
-        "NO_COLOR": "1",
-        "ANSIBLE_FORCE_COLOR": "0",
-        **environment,
-    }
     begun = time.monotonic()
     done = subprocess.run(
         [*command, f"playbooks/{playbook}.yml", *args],
         cwd=ROOT,
-        env=settings,
+        env=environment_of(**environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

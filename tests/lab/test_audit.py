@@ -73,8 +73,7 @@ def findings(site: Host) -> list[str]:
 @pytest.fixture(scope="module")
 def patched(site: Host) -> None:
     """A lab host is as old as its image, and has not seen a night."""
-    apt = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Options::=--force-confold"
-    site.exec("sh", "-c", f"apt-get -qq update && {apt} upgrade >/dev/null")
+    site.upgrade()
     site.exec("moorage-backup", "run")
 
 

@@ -7,12 +7,11 @@ import re
 
 import pytest
 
-from tests.lab import Host, Lab
+from tests.lab import Host, Lab, elsewhere
 from tests.lab.backups.stage import wait_for
+from tests.lab.elsewhere import METRICS
 from tests.lab.playbook import ansible, succeeded
 from tests.lab.web import Client
-
-METRICS = "/opt/moorage/metrics"
 
 
 def sql(site: Host, question: str, database: str = "moorage") -> str:
@@ -81,9 +80,7 @@ def test_the_whole_server_goes_back_to_a_moment(lab: Lab, site: Host, backed_up,
     sql(site, "CREATE TABLE before_the_mistake (x int)")
     moment = sql(site, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')")
     sql(site, "DROP TABLE before_the_mistake")
-    begun = float(site.exec("date", "+%s"))
-    shipped = r'moorage_wal_archive_last_success_timestamp_seconds\{target="local"\} (\S+)'
-    wait_for(lambda: float(re.search(shipped, site.exec("cat", f"{METRICS}/wal.prom")).group(1)) > begun, 90)
+    elsewhere.wait_until_shipped(site, "local", 90)
     words = ("-e", "restore_what=everything", "-e", f"restore_time={moment}", "-e")
     assert ansible(lab, "restore", *words, "restore_target=elsewhere").code == 2
     succeeded(ansible(lab, "restore", *words, "restore_target=vps", "-e", "restore_swap=vps"))

@@ -47,7 +47,7 @@ class Ledger:
             window.lost = sum(number in within for number in lost)
         return report
 
-    def sql(self, text: str) -> str:
+    def sql(self, text: str, timeout: float = 300) -> str:
         """What psql prints for these statements, as the superuser. Raises CommandError."""
         psql = ["psql", "-U", "postgres", "-d", "moorage", "-v", "ON_ERROR_STOP=1", "-qtAX"]
-        return self._host.exec("docker", "exec", "-i", "moorage-postgres", *psql, given=text)
+        return self._host.exec("docker", "exec", "-i", "moorage-postgres", *psql, given=text, timeout=timeout)
