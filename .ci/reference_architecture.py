@@ -6,9 +6,8 @@ from typing import Any
 
 import yaml
 
-from tests.rendering import ROOT, released, renderer
+from tests.rendering import ROOT, example_pins, released, renderer
 
-EXAMPLE = ROOT / "inventories/example/group_vars/moorage"
 HEAD = """# Architecture
 
 Written by `python .ci/reference.py` from `inventories/example`; do not edit. It shows what the host runs once that
@@ -25,10 +24,8 @@ SLOT = "-blue"
 def page() -> str:
     """The whole page."""
     render, facts = renderer(), released()
-    images = yaml.safe_load((EXAMPLE / "pins.yml").read_text())["stack_pins"]
-    pins = {image: f"{image.rpartition(':')[0]}@sha256:{'0' * 64}" for image in images}
-    template = ROOT / "roles/stack/templates/compose.yml.j2"
-    document = yaml.safe_load(render(template, ansible_facts=facts, __stack_release=facts["release"], stack_pins=pins))
+    given = {"ansible_facts": facts, "__stack_release": facts["release"], "stack_pins": example_pins()}
+    document = yaml.safe_load(render(ROOT / "roles/stack/templates/compose.yml.j2", **given))
     services = {name.removesuffix(SLOT): service for name, service in document["services"].items()}
     return HEAD + outside(render("{{ proxy_sites }}")) + inside(services, document["networks"]) + limits(services)
 

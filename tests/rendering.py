@@ -45,6 +45,12 @@ def plugin() -> Callable[[str, str], ModuleType]:
     return load
 
 
+def example_pins(digest: str = "sha256:" + "b" * 64) -> dict[str, str]:
+    """The example inventory's images, all with one made-up digest: `make pin` would have asked for theirs."""
+    images = yaml.safe_load((ROOT / "inventories/example/group_vars/moorage/pins.yml").read_text())["stack_pins"]
+    return {image: f"{image.rpartition(':')[0]}@{digest}" for image in images}
+
+
 def renderer() -> Callable[..., Any]:
     """Renders a role's template with Ansible's own templar, the role's defaults and vars, the wiring, an inventory."""
     from ansible.parsing.dataloader import DataLoader

@@ -11,10 +11,9 @@ import yaml
 from tests.lab import Host, Lab
 from tests.lab.playbook import TRANSCRIPT, Run, ansible, succeeded
 from tests.lab.web import Client
+from tests.rendering import example_pins
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE_PINS = yaml.safe_load((ROOT / "inventories/example/group_vars/moorage/pins.yml").read_text())["stack_pins"]
-PINS = {image: f"{image.rpartition(':')[0]}@sha256:{'b' * 64}" for image in EXAMPLE_PINS}
 SUPABASE = [
     value.removeprefix("docker.io/")
     for name, value in yaml.safe_load((ROOT / "roles/supabase/defaults/main.yml").read_text()).items()
@@ -178,7 +177,7 @@ def test_the_optional_supabase_core_is_a_valid_compose_document(site: Host, rend
         inventory="inventories/example",
         ansible_facts=facts,
         supabase_enabled=True,
-        stack_pins=PINS | pins,
+        stack_pins=example_pins() | pins,
         __stack_release=facts["release"],
     )
     assert "moorage-gotrue" in document

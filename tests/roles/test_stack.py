@@ -9,10 +9,11 @@ import pytest
 import yaml
 from ansible.errors import AnsibleError
 
+from tests.rendering import example_pins
+
 ROOT = Path(__file__).parents[2]
 DIGEST = "sha256:" + "b" * 64
-EXAMPLE_PINS = yaml.safe_load((ROOT / "inventories/example/group_vars/moorage/pins.yml").read_text())["stack_pins"]
-PINS = {image: f"{image.rpartition(':')[0]}@{DIGEST}" for image in EXAMPLE_PINS}
+PINS = example_pins(DIGEST)
 
 
 @pytest.fixture

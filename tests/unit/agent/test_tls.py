@@ -106,3 +106,4 @@ def test_the_socket_is_secure_where_the_server_is(
     until(lambda: {frame["type"] for frame in heard} >= {"heartbeat", "next_command"})
     running.stop()
     server.shutdown()
+    assert {frame["type"] for frame in heard} >= {"heartbeat", "next_command"}
