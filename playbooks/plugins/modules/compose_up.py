@@ -75,8 +75,11 @@ def converge(module: AnsibleModule, args: dict[str, Any]) -> None:
     reasons = drift(started, wanted_hashes(root, args["document"]), have) if started else {}
     gone = going(list(have), args)
     changes = [f"start {name}: {why}" for name, why in reasons.items()] + [f"stop {name}" for name in gone]
+    outcome: dict[str, Any] = {"changed": bool(changes), "changes": changes}
+    if module._diff and changes:
+        outcome["diff"] = {"prepared": "".join(f"{line}\n" for line in changes)}
     if module.check_mode:
-        module.exit_json(changed=bool(changes), changes=changes)
+        module.exit_json(**outcome)
     up(root, [name for name in reasons if name in args["services"]])
     try:
         up(root, [name for name in reasons if name in args["tolerated"]])
@@ -94,7 +97,7 @@ def converge(module: AnsibleModule, args: dict[str, Any]) -> None:
     begun = time.monotonic()
     if gone:
         stop(root, [have[name].container for name in gone], args["stop_seconds"])
-    module.exit_json(changed=bool(changes), changes=changes, stopped=said, seconds=round(time.monotonic() - begun, 1))
+    module.exit_json(**outcome, stopped=said, seconds=round(time.monotonic() - begun, 1))
 
 
 def main() -> None:
