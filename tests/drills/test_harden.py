@@ -30,6 +30,11 @@ def test_site_yml_keeps_it_and_has_nothing_to_change(production: Production, har
         assert run.changed == 0, run.changes
 
 
+def test_a_backup_is_still_made_and_proved(production: Production, hardened: Run) -> None:
+    for playbook in ("backup", "verify_backup"):
+        production.converge(playbook)
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

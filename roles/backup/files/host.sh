@@ -3,6 +3,9 @@
 # shellcheck source=/dev/null # written beside this file
 . "$(dirname "${BASH_SOURCE[0]}")/host.conf"
 
+# Files that the container's user is to read are written here too, and a hardened host's log-ins give nothing to others.
+umask 022
+
 # A secret of .env, as the module env_file quotes it.
 secret() { sed -n "s/^$1='\\(.*\\)'\$/\\1/p" "$STACK/.env" | tail -n 1; }
 
