@@ -34,6 +34,7 @@ def test_the_timers_wait(site: Host):
     for timer in ("moorage-backup.timer", "moorage-drill.timer"):
         assert says(site, timer, "ActiveState") == "active" and says(site, timer, "UnitFileState") == "enabled"
         assert says(site, timer, "NextElapseUSecRealtime")
+    assert says(site, "moorage-files.path", "ActiveState") == "active"
 
 
 def test_the_night_makes_a_backup_and_proves_it(site: Host, backed_up):

@@ -8,13 +8,14 @@ import pytest
 
 from tests.lab import Host, Lab, Shape
 from tests.lab import elsewhere as away
+from tests.lab.backups.stage import wait_for
 from tests.lab.elsewhere import KEY
 from tests.lab.playbook import TRANSCRIPT, ansible, succeeded
 from tests.lab.serving import release
-from tests.lab.test_backup import sql
+from tests.lab.test_backup import says, sql
 from tests.lab.web import Client
 
-BUCKET = "moorage-artifacts"
+BUCKET, ENV = "moorage-artifacts", "/opt/moorage/.env"
 # Into the stack's own object store, with what backs it up.
 PUT = f"""
 from pathlib import Path
@@ -45,6 +46,8 @@ def elsewhere(lab: Lab, site: Host) -> tuple[str, ...]:
 def test_a_lost_host_comes_back(lab: Lab, site: Host, elsewhere):
     sql(site, "CREATE TABLE after_the_backup AS SELECT generate_series(1, 1000) AS n")
     before = release(site)
+    # Not in the backup: it goes with the log.
+    site.exec("tee", "-a", ENV, given="MADE_SINCE='then'\n")
     away.wait_until_shipped(site, "bucket", 120)
     key = away.encryption_key(site)
     refused = ansible(lab, "rebuild", *elsewhere, "-e", "restore_target=vps")
@@ -66,6 +69,10 @@ def test_a_lost_host_comes_back(lab: Lab, site: Host, elsewhere):
     assert {name: unit["images"] for name, unit in release(bare)["units"].items()} == {
         name: unit["images"] for name, unit in before["units"].items()
     }
+    assert "MADE_SINCE='then'" in bare.exec("cat", ENV)
+    # Not waited for; the new server's log has a copy to go on from.
+    wait_for(lambda: says(bare, "moorage-drill.service", "ExecMainExitTimestampMonotonic") != "0", 400)
+    assert says(bare, "moorage-backup.service", "Result") == says(bare, "moorage-drill.service", "Result") == "success"
     web = Client(bare.address, lab.root_certificate)
     assert web.api("/api/v1/health/ready").status == 200
     assert not any(key in printed for printed in TRANSCRIPT)

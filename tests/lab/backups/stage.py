@@ -108,11 +108,11 @@ class Stage:
         (self.folder / "store/things").mkdir(parents=True, exist_ok=True)
         self._run("store", "bucket", "-v", f"{self.folder / 'store'}:/data")
 
-    def write_files(self, text: str = "SECRET='x'\n") -> None:
+    def write_files(self, text: str = "SECRET='x'\n", name: str = "files.tar") -> None:
         """What the host's root puts beside the databases."""
         source = self.folder / ".env"
         source.write_text(text)
-        archive = self.folder / "work/files.tar"
+        archive = self.folder / "work" / name
         subprocess.run(["tar", "--create", "--file", str(archive), "--directory", str(self.folder), ".env"], check=True)
         subprocess.run(["chown", f"{SERVER_UID}", str(archive)], check=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 
 import pytest
@@ -133,13 +134,38 @@ def test_a_drill_restores_everything_and_says_how_long_it_took(stage: Stage, sea
 
 
 def test_the_stacks_own_files_come_back(stage: Stage, sealed):
-    made = stage.does("restore-files", "--into", "/backup/state")
-    assert (
-        json.dumps(made)
-        and (stage.folder / "work/state/files.tar").read_bytes() == (stage.folder / "work/files.tar").read_bytes()
-    )
+    work = stage.folder / "work"
+
+    def brought(*words: str) -> bytes:
+        made = stage.does("restore-files", "--into", "/backup/state", *words)
+        assert made["archive"] == "/backup/state/files.tar"
+        return (work / "state/files.tar").read_bytes()
+
+    assert brought() == (work / "files.tar").read_bytes()
+    # A secret of after the backup goes with the log, though nothing was written to a database.
+    stage.write_files("SECRET='new'\n", "files-of-now.tar")
+    stage.wait_until_shipped()
+    assert brought() == (work / "files-of-now.tar").read_bytes()
+    assert brought("--backup", sealed["targets"]["bucket"]["id"][:8]) == (work / "files.tar").read_bytes()
 
 
 def test_a_target_that_is_not_declared_is_named(stage: Stage):
     assert "There is no target 'moon'; backup_targets has local, bucket." in stage.refuses("list", "--target", "moon")
     assert "sealed backups 'f00d'" in stage.refuses("drill", "--backup", "f00d")
+
+
+def test_a_log_that_begins_anew_is_not_taken_for_the_one_of_the_copy(stage: Stage, sealed):
+    stage.sql("CREATE TABLE before_it AS SELECT generate_series(1, 5)")
+    stage.wait_until_shipped()
+    reached = stage.does("drill")["server"]["shop"]
+    # As on a rebuilt host: the target has what was, the catalogue here begins anew.
+    container = stage.of("backup")
+    stage.engine.run("stop", "-t", "30", container)
+    shutil.rmtree(stage.folder / "work/barman")
+    stage.engine.run("start", container)
+    stage.sql("CREATE TABLE after_it AS SELECT generate_series(1, 3)")
+    stage.wait_until_shipped()
+    assert stage.does("drill")["server"]["shop"] == reached
+    stage.does("run")
+    assert stage.does("drill")["server"]["shop"] == reached + 3
+    stage.sql("DROP TABLE before_it; DROP TABLE after_it")

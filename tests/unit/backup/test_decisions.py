@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from moorage_backup import catalogue, cluster, databases, digests, loading, metrics, objects, sealing
@@ -175,11 +176,18 @@ def test_a_metric_is_set_and_the_others_stay(tmp_path):
 
 
 class Held:
-    """A target that answers with these snapshots; a sealed backup's copy ended an hour after it was begun."""
+    """A target that answers with these snapshots; a sealed backup's copy ended an hour after it was begun.
 
-    def __init__(self, **by_tag: list[str]) -> None:
-        self.by_tag = by_tag
+    The log of before `rebuilt_at` has the copies' segments, later ones have not.
+    """
+
+    def __init__(self, rebuilt_at: str = "9999-01-01T00:00:00Z", **by_tag: list[str]) -> None:
+        self.rebuilt_at, self.by_tag = rebuilt_at, by_tag
         self.target = Target("bucket", "/nowhere")
+
+    def has(self, snapshot: str, path: Path) -> bool:
+        assert str(path) == "/backup/barman/main/wals/0000000100000000/000000010000000000000003"
+        return snapshot.removeprefix("log") < self.rebuilt_at
 
     def snapshots(self, tag: str) -> list[Snapshot]:
         return [Snapshot(f"{tag}{at}", at, (tag,), ()) for at in self.by_tag.get(tag, [])]
@@ -189,10 +197,13 @@ class Held:
         return json.dumps({"server": {"id": snapshot, "end": str(begun + timedelta(hours=1))}})
 
 
-NIGHTS = Held(
-    sealed=["2026-11-26T02:00:00Z", "2026-11-27T02:00:00Z"],
-    log=["2026-11-27T01:00:00Z", "2026-11-27T03:00:00Z", "2026-11-27T04:00:00Z"],
-)
+NIGHTS_LOG = ["2026-11-27T01:00:00Z", "2026-11-27T03:00:00Z", "2026-11-27T04:00:00Z"]
+NIGHTS = Held(sealed=["2026-11-26T02:00:00Z", "2026-11-27T02:00:00Z"], log=NIGHTS_LOG)
+
+
+def holding(held: Held, moment: str) -> Snapshot | None:
+    server = {"begin_wal": "000000010000000000000003", "end": "2026-11-26 03:00:00+00:00"}
+    return catalogue.holding(held, moment, Path("/backup/barman"), server)
 
 
 @pytest.mark.parametrize(
@@ -218,19 +229,27 @@ def test_a_moment_before_every_copy_is_refused_with_the_oldest():
 
 
 def test_a_moments_log_is_in_the_first_snapshot_that_was_begun_after_it():
-    assert catalogue.holding(NIGHTS, "").at == "2026-11-27T04:00:00Z"
-    assert catalogue.holding(NIGHTS, "2026-11-27T01:30:00Z").at == "2026-11-27T03:00:00Z"
-    assert catalogue.holding(NIGHTS, "2026-11-27T03:00:00Z").at == "2026-11-27T04:00:00Z"
+    assert holding(NIGHTS, "").at == "2026-11-27T04:00:00Z"
+    assert holding(NIGHTS, "2026-11-27T01:30:00Z").at == "2026-11-27T03:00:00Z"
+    assert holding(NIGHTS, "2026-11-27T03:00:00Z").at == "2026-11-27T04:00:00Z"
     with pytest.raises(Refused, match="holds the log up to 2026-11-27T04:00:00Z only"):
-        catalogue.holding(NIGHTS, "2026-11-27T04:00:00Z")
-    assert catalogue.holding(Held(), "") is None
+        holding(NIGHTS, "2026-11-27T04:00:00Z")
+    assert holding(Held(), "") is None
+
+
+def test_the_log_of_a_rebuilt_server_goes_on_from_no_copy_of_before():
+    held = Held(log=NIGHTS_LOG, rebuilt_at="2026-11-27T03:30:00Z")
+    assert holding(held, "").at == "2026-11-27T03:00:00Z"
+    assert holding(held, "2026-11-27T01:30:00Z").at == "2026-11-27T03:00:00Z"
+    with pytest.raises(Refused, match=r"rebuilt or restored in between\. Choose an earlier moment"):
+        holding(held, "2026-11-27T03:30:00Z")
 
 
 def test_a_snapshot_of_the_future_is_not_the_newest_while_there_are_others():
     future = "2999-01-01T00:00:00Z"
     held = Held(sealed=["2026-11-26T02:00:00Z", future], log=["2026-11-27T01:00:00Z", future])
     assert catalogue.chosen(held, "latest")[0].at == "2026-11-26T02:00:00Z"
-    assert catalogue.holding(held, "").at == "2026-11-27T01:00:00Z"
+    assert holding(held, "").at == "2026-11-27T01:00:00Z"
 
 
 def test_only_sealed_backups_are_chosen_from():

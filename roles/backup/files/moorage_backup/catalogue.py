@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from moorage_backup import sealing
+from moorage_backup import cluster, sealing
 from moorage_backup.cluster import instant
 from moorage_backup.failures import Damaged, Refused
 from moorage_backup.repository import LOG, SEALED, Repository, Snapshot, credible
@@ -78,19 +79,35 @@ def _credible(snapshots: list[Snapshot]) -> list[Snapshot]:
     return sorted(past or snapshots, key=lambda snapshot: instant(snapshot.at))
 
 
-def holding(repository: Repository, moment: str) -> Snapshot | None:
-    """The snapshot that holds the log of a moment: the first that was begun after it.
+def logs(repository: Repository) -> list[Snapshot]:
+    """The snapshots of the log, oldest first."""
+    return _credible(repository.snapshots(LOG))
 
-    Without a moment the newest; None where only sealed backups are there, which hold no more than their own.
+
+def holding(repository: Repository, moment: str, home: Path, server: Mapping[str, Any]) -> Snapshot | None:
+    """The snapshot that holds the log from a copy of the server up to a moment: the first that was begun after it.
+
+    Without a moment the newest; None where only sealed backups are there, which hold no more than their own. A rebuilt
+    host's log begins anew: what does not have the copy's first segment does not go on from it, and is passed over.
+
+    Args:
+        home: Barman's, as the snapshots have it.
+        server: what the backup's manifest says of the copy.
 
     Raises:
         Refused: the target does not hold the log up to that moment.
     """
-    found = _credible(repository.snapshots(LOG))
+    found = logs(repository)
+    first = cluster.segment(home, server["begin_wal"])
     if not moment:
-        return found[-1] if found else None
+        return next((one for one in reversed(found) if repository.has(one.id, first)), None)
     later = [snapshot for snapshot in found if instant(snapshot.at) > instant(moment)]
-    if not later:
-        reached = f"up to {found[-1].at} only, and {moment} is later" if found else "of no moment"
-        raise Refused(f"{repository.target.name} holds the log {reached}.")
-    return later[0]
+    if fitting := next((one for one in later if repository.has(one.id, first)), None):
+        return fitting
+    if later:
+        raise Refused(
+            f"{repository.target.name} holds no log that leads from the copy of {server['end']} to {moment}: the server"
+            " was rebuilt or restored in between. Choose an earlier moment, or one after the next backup."
+        )
+    reached = f"up to {found[-1].at} only, and {moment} is later" if found else "of no moment"
+    raise Refused(f"{repository.target.name} holds the log {reached}.")

@@ -210,6 +210,11 @@ def copy_files(home: Path, copy: str) -> list[Path]:
     return [main / "base" / copy, main / "meta" / f"{copy}{_INFO}", main / "identity.json", main / "wals"]
 
 
+def segment(home: Path, name: str) -> Path:
+    """Where a segment of the log lies in a catalogue once it is complete. Pure."""
+    return home / NAME / "wals" / name[:16] / name
+
+
 def log_files(home: Path) -> list[Path]:
     """The log since the oldest copy in a catalogue."""
     return [home / NAME / "wals", home / NAME / "streaming"]

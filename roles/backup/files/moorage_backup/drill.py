@@ -65,7 +65,7 @@ def _metric(name: str, target: str) -> tuple[str, str]:
 
 def _proved(settings: Settings, held: Repository, scratch: Path, wanted: str, check_within: float) -> dict[str, Any]:
     snapshot, manifest = catalogue.chosen(held, wanted)
-    lost = round(max(0.0, time.time() - _reached(settings, held)), 3)
+    lost = round(max(0.0, time.time() - _reached(settings, held, manifest["server"])), 3)
     facts: dict[str, Any] = {"backup": snapshot.id[:8], "at": manifest["at"], "lost_seconds": lost}
     held.check()
     stages: dict[str, Callable[[], Any]] = {
@@ -82,15 +82,18 @@ def _proved(settings: Settings, held: Repository, scratch: Path, wanted: str, ch
     return facts
 
 
-def _reached(settings: Settings, held: Repository) -> float:
+def _reached(settings: Settings, held: Repository, server: Mapping[str, Any]) -> float:
     """Up to when the target has everything: what would be lost if the host were lost now came after.
 
     A target that has the whole log of a server that writes nothing gets no new snapshot, and so the shipper's word
-    counts; on another machine than the host's, which has none, the newest snapshot's.
+    counts; on another machine than the host's, which has none, the newest snapshot's. A log that does not go on from
+    the copy counts for nothing.
     """
-    told = metrics.value(settings.metrics / shipping.FILE, shipping.METRIC, held.target.name)
-    newest = catalogue.holding(held, "") or catalogue.chosen(held, "latest")[0]
-    return told or cluster.instant(newest.at).timestamp()
+    log = catalogue.holding(held, "", settings.barman_home, server)
+    if log and log == catalogue.logs(held)[-1]:
+        told = metrics.value(settings.metrics / shipping.FILE, shipping.METRIC, held.target.name)
+        return told or cluster.instant(log.at).timestamp()
+    return cluster.instant(log.at if log else server["end"]).timestamp()
 
 
 def _logical(

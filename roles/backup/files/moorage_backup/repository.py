@@ -154,6 +154,11 @@ class Repository:
         ]
         return sorted(found, key=lambda snapshot: snapshot.at)
 
+    def has(self, snapshot: str, path: Path) -> bool:
+        """Whether a snapshot holds that file."""
+        out = self._restic("ls", "--json", snapshot, str(path), seconds=self._seconds)
+        return any(json.loads(line).get("path") == str(path) for line in out.splitlines())
+
     def read(self, snapshot: str, path: Path) -> str:
         """The text of one file in a snapshot."""
         return self._restic("dump", snapshot, str(path), seconds=self._seconds)

@@ -77,7 +77,7 @@ def recovered(
     Gives what libpq's programs need to reach it as its superuser, and up to when the log reaches for certain.
     """
     snapshot, manifest = catalogue.copy_before(held, moment)
-    log = catalogue.holding(held, moment)
+    log = catalogue.holding(held, moment, settings.barman_home, manifest["server"])
     copy, home = manifest["server"]["id"], inside(scratch, settings.barman_home)
     held.bring(snapshot.id, cluster.copy_files(settings.barman_home, copy), scratch)
     if log:
@@ -172,24 +172,27 @@ def objects_(
 
 
 def files(settings: Settings, *, into: Path, target: str, wanted: str) -> dict[str, Any]:
-    """Bring the archive of the stack's own files into a folder.
+    """Bring the archive of the stack's own files into a folder: the latest is what went with the log, if anything did.
 
     Raises:
         Damaged: it is not what the manifest says.
     """
     held = repository(settings, settings.target(target))
     snapshot, manifest = catalogue.chosen(held, wanted)
+    stored, at, digest = settings.files, manifest["at"], manifest["files"]["sha256"]
+    later = [one for one in catalogue.logs(held) if one.at > snapshot.at and str(settings.files_of_now) in one.paths]
+    if wanted == "latest" and later:
+        # It has no manifest. restic compares what it brings with the digests that it was stored under.
+        snapshot, stored, at, digest = later[-1], settings.files_of_now, later[-1].at, ""
     scratch = into / ".restored"
     shutil.rmtree(scratch, ignore_errors=True)
-    held.bring(snapshot.id, [settings.files], scratch)
-    archive = inside(scratch, settings.files)
-    if not archive.is_file() or sealing.file_digest(archive) != manifest["files"]["sha256"]:
-        raise Damaged(
-            f"{settings.files.name} of {snapshot.id[:8]} is not what the manifest says. Take an older backup."
-        )
-    archive.rename(into / archive.name)
+    held.bring(snapshot.id, [stored], scratch)
+    archive = inside(scratch, stored)
+    if not archive.is_file() or (digest and sealing.file_digest(archive) != digest):
+        raise Damaged(f"{stored.name} of {snapshot.id[:8]} is not what the manifest says. Take an older backup.")
+    archive.rename(into / settings.files.name)
     shutil.rmtree(scratch)
-    return {"at": manifest["at"], "archive": str(into / archive.name)}
+    return {"at": at, "archive": str(into / settings.files.name)}
 
 
 def server(settings: Settings, *, into: Path, target: str, moment: str, wait: float) -> dict[str, Any]:

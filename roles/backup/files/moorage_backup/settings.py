@@ -115,6 +115,11 @@ class Settings:
         return self.work / "files.tar"
 
     @property
+    def files_of_now(self) -> Path:
+        """The same, put together anew whenever a secret or the release has changed: it goes with the log."""
+        return self.work / "files-of-now.tar"
+
+    @property
     def state(self) -> Path:
         """Locks and what became of the last runs."""
         return self.work / "state"

@@ -1,4 +1,7 @@
-"""The write-ahead log on its way: received as it is written, and stored in every target every few minutes."""
+"""The write-ahead log on its way: received as it is written, and stored in every target every few minutes.
+
+The stack's own files go with it when they changed: a release or a secret of this hour is not to wait for the night.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,8 @@ class Shipper:
     """Stores the log in the targets, each by itself: one that does not answer holds no other up."""
 
     settings: Settings
-    shipped: dict[str, int] = field(default_factory=dict)
+    # How far the log was, and of when the files were.
+    shipped: dict[str, tuple[int, int]] = field(default_factory=dict)
     # Targets that took the last round: they exist, and no killed run's lock is in the way. restic takes half a second
     # of processor for each question.
     sound: set[str] = field(default_factory=set)
@@ -75,7 +79,9 @@ class Shipper:
         except Failure as failed:
             # A server that is down writes nothing; but since when is not known here, so no progress is claimed.
             return [f"the server does not say how far its log is: {failed}"]
-        due = [target for target in self.settings.targets if self.shipped.get(target.name) != written]
+        now = self.settings.files_of_now
+        files = now.stat().st_mtime_ns if now.exists() else 0
+        due = [target for target in self.settings.targets if self.shipped.get(target.name) != (written, files)]
         for target in self.settings.targets:
             if target not in due:
                 self._note(target, at)
@@ -83,9 +89,9 @@ class Shipper:
             return []
         if not cluster.received(self.settings, written):
             return ["the log does not arrive here: the receiver is behind"]
-        return [line for target in due if (line := self._ship(target, written, at))]
+        return [line for target in due if (line := self._ship(target, (written, files), at))]
 
-    def _ship(self, target: Target, written: int, at: float) -> str:
+    def _ship(self, target: Target, state: tuple[int, int], at: float) -> str:
         settings = self.settings
         try:
             held = repository(settings, target)
@@ -94,12 +100,13 @@ class Shipper:
             with locks.alone(settings.state, locks.LOG, f"shipping to {target.name}", wait=settings.target_seconds):
                 cluster.take_over(settings)
                 moment = datetime.fromtimestamp(at, UTC)
-                held.add(cluster.log_files(settings.barman_home), LOG, moment, seconds=settings.target_seconds)
+                paths = cluster.log_files(settings.barman_home) + [settings.files_of_now] * (state[1] > 0)
+                held.add(paths, LOG, moment, seconds=settings.target_seconds)
         except Failure as failed:
             self.sound.discard(target.name)
             return f"{target.name}: {failed}"
         self.sound.add(target.name)
-        self.shipped[target.name] = written
+        self.shipped[target.name] = state
         self._note(target, at)
         return ""
 
