@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.lab import Host, Lab
+from tests.lab.backups.stage import wait_for
 from tests.lab.errors import LabError
 from tests.lab.hosts import Key
 from tests.lab.playbook import ansible, succeeded
@@ -38,10 +38,6 @@ def test_the_product_serves_again_after_a_power_cut(lab: Lab, site: Host, web: C
     def lying() -> list[str]:
         return [line for line in site.exec(*states).splitlines() if not line.startswith("running ")]
 
-    deadline = time.monotonic() + 120
-    while lying() and time.monotonic() < deadline:
-        time.sleep(1)
-    names = [line.split()[1] for line in lying()]
-    assert names == [], site.exec("docker", "inspect", "-f", "{{.Name}} {{json .State}}", *names)
+    wait_for(lambda: lying() == [], 120, told=lying)
     run = succeeded(ansible(lab, "site", "--diff"))
     assert run.changed == 0, run.output

@@ -215,9 +215,9 @@ class Stage:
         wait_for(lambda: (self.metric("wal.prom", name, target) or 0) > moment, seconds)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Until it is so; an AssertionError where it does not come to that."""
+def wait_for(condition: Callable[[], bool], seconds: float = 30, told: Callable[[], object] | None = None) -> None:
+    """Until it is so; an AssertionError where it does not come to that, with what `told` then says."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
+        assert time.monotonic() < deadline, told() if told else "it did not come to that"
         time.sleep(0.2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,25 +84,38 @@ def logs(repository: Repository) -> list[Snapshot]:
     return _credible(repository.snapshots(LOG))
 
 
-def holding(repository: Repository, moment: str, home: Path, server: Mapping[str, Any]) -> Snapshot | None:
-    """The snapshot that holds the log from a copy of the server up to a moment: the first that was begun after it.
+def since(found: list[Snapshot], moment: str) -> list[Snapshot]:
+    """Those of a later moment. Pure."""
+    return [snapshot for snapshot in found if instant(snapshot.at) > instant(moment)]
 
-    Without a moment the newest; None where only sealed backups are there, which hold no more than their own. A rebuilt
-    host's log begins anew: what does not have the copy's first segment does not go on from it, and is passed over.
+
+def leading(
+    repository: Repository, found: Iterable[Snapshot], home: Path, server: Mapping[str, Any]
+) -> Snapshot | None:
+    """The first of these snapshots of the log that goes on from a copy of the server: it has the copy's first segment.
 
     Args:
         home: Barman's, as the snapshots have it.
         server: what the backup's manifest says of the copy.
+    """
+    first = cluster.segment(home, server["begin_wal"])
+    return next((snapshot for snapshot in found if repository.has(snapshot.id, first)), None)
+
+
+def holding(repository: Repository, moment: str, home: Path, server: Mapping[str, Any]) -> Snapshot | None:
+    """The snapshot that holds the log from a copy of the server up to a moment: the first that was begun after it.
+
+    Without a moment the newest; None where only sealed backups are there, which hold no more than their own. A rebuilt
+    host's log begins anew: what does not go on from the copy (`leading`) is passed over.
 
     Raises:
         Refused: the target does not hold the log up to that moment.
     """
     found = logs(repository)
-    first = cluster.segment(home, server["begin_wal"])
     if not moment:
-        return next((one for one in reversed(found) if repository.has(one.id, first)), None)
-    later = [snapshot for snapshot in found if instant(snapshot.at) > instant(moment)]
-    if fitting := next((one for one in later if repository.has(one.id, first)), None):
+        return leading(repository, reversed(found), home, server)
+    later = since(found, moment)
+    if fitting := leading(repository, later, home, server):
         return fitting
     if later:
         raise Refused(

@@ -89,8 +89,9 @@ def _reached(settings: Settings, held: Repository, server: Mapping[str, Any]) ->
     counts; on another machine than the host's, which has none, the newest snapshot's. A log that does not go on from
     the copy counts for nothing.
     """
-    log = catalogue.holding(held, "", settings.barman_home, server)
-    if log and log == catalogue.logs(held)[-1]:
+    found = catalogue.logs(held)
+    log = catalogue.leading(held, reversed(found), settings.barman_home, server)
+    if log and log == found[-1]:
         told = metrics.value(settings.metrics / shipping.FILE, shipping.METRIC, held.target.name)
         return told or cluster.instant(log.at).timestamp()
     return cluster.instant(log.at if log else server["end"]).timestamp()

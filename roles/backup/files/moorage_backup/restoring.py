@@ -180,8 +180,8 @@ def files(settings: Settings, *, into: Path, target: str, wanted: str) -> dict[s
     held = repository(settings, settings.target(target))
     snapshot, manifest = catalogue.chosen(held, wanted)
     stored, at, digest = settings.files, manifest["at"], manifest["files"]["sha256"]
-    later = [one for one in catalogue.logs(held) if one.at > snapshot.at and str(settings.files_of_now) in one.paths]
-    if wanted == "latest" and later:
+    later = catalogue.since(catalogue.logs(held), snapshot.at) if wanted == "latest" else []
+    if later := [one for one in later if str(settings.files_of_now) in one.paths]:
         # It has no manifest. restic compares what it brings with the digests that it was stored under.
         snapshot, stored, at, digest = later[-1], settings.files_of_now, later[-1].at, ""
     scratch = into / ".restored"

@@ -100,7 +100,8 @@ class Shipper:
             with locks.alone(settings.state, locks.LOG, f"shipping to {target.name}", wait=settings.target_seconds):
                 cluster.take_over(settings)
                 moment = datetime.fromtimestamp(at, UTC)
-                paths = cluster.log_files(settings.barman_home) + [settings.files_of_now] * (state[1] > 0)
+                files = [settings.files_of_now] if settings.files_of_now.exists() else []
+                paths = [*cluster.log_files(settings.barman_home), *files]
                 held.add(paths, LOG, moment, seconds=settings.target_seconds)
         except Failure as failed:
             self.sound.discard(target.name)
