@@ -152,11 +152,20 @@ def test_a_disk_that_would_be_full_is_not_begun_with(stage: Stage):
 
 
 def test_another_key_opens_nothing_and_changes_nothing(stage: Stage, sealed):
-    before = sorted(path.name for path in (stage.folder / "work/repository").rglob("*"))
+    repository = stage.folder / "work/repository"
+
+    def held() -> tuple[dict[str, bytes], set[str]]:
+        opens = [repository / "config", *(repository / "keys").iterdir()]
+        data = {path.name for path in (repository / "data").rglob("*") if path.is_file()}
+        return {path.name: path.read_bytes() for path in opens}, data
+
+    opened_by, data = held()
     for words in (("drill", "--target", "local"), ("list", "--target", "local")):
         said = stage.refuses(*words, environment={"BACKUP_ENCRYPTION_KEY": "wrong"})
         assert "BACKUP_ENCRYPTION_KEY does not open /backup/repository" in said
-    assert sorted(path.name for path in (stage.folder / "work/repository").rglob("*")) == before
+    # The log that is stored meanwhile, with the right key, adds to the data.
+    after = held()
+    assert after[0] == opened_by and data <= after[1]
 
 
 def test_a_flipped_byte_is_found_by_the_drill_and_refused_by_a_restore(stage: Stage, sealed):
