@@ -48,10 +48,7 @@ class Speed:
     def backup(self) -> dict[str, float]:
         """A whole backup, to a target on the same disk: seconds of each of its stages."""
         begun = time.monotonic()
-        done = self._stage.call("run")
-        assert done.returncode == 0, done.stderr
-        stages = re.findall(r"^(\w+): ([\d.]+) s$", done.stderr, re.MULTILINE)
-        return {**{name: float(seconds) for name, seconds in stages}, "whole": time.monotonic() - begun}
+        return {**self._staged("run"), "whole": time.monotonic() - begun}
 
     def bare_restore(self) -> float:
         """`pg_restore -j` of the same dump into a new database."""
@@ -61,12 +58,18 @@ class Speed:
         self._drop("bare")
         return seconds
 
-    def restore(self) -> float:
-        """A database out of the target, loaded, and every row compared with the manifest."""
+    def restore(self) -> dict[str, float]:
+        """A database out of the target, loaded, and every row compared with the manifest: seconds of each."""
         words = ("restore-database", "--database", "shop", "--into", "shop_then", "--target", "local")
-        seconds = timed(lambda: self._stage.does(*words))
+        begun = time.monotonic()
+        made = {**self._staged(*words), "whole": time.monotonic() - begun}
         self._drop("shop_then")
-        return seconds
+        return made
+
+    def _staged(self, *words: str) -> dict[str, float]:
+        done = self._stage.call(*words)
+        assert done.returncode == 0, done.stderr
+        return {name: float(took) for name, took in re.findall(r"^(\w+): ([\d.]+) s$", done.stderr, re.MULTILINE)}
 
     def _shell(self, line: str, password: str) -> None:
         shell = ("bash", "-euo", "pipefail", "-c", line)
@@ -100,7 +103,9 @@ def _speed(speed: Speed) -> int:
     for name, ours, bare in (
         ("dump, digests of every table included, beside `pg_dump \\| zstd`", [one[1]["databases"] for one in rounds],
          [one[0] for one in rounds]),
-        ("restore, out of the target and every row compared, beside `pg_restore -j 2`", [one[3] for one in rounds],
+        ("restore, out of the target into a new database, beside `pg_restore -j 2`",
+         [one[3]["whole"] - one[3]["compared"] for one in rounds], [one[2] for one in rounds]),
+        ("the same, and every row compared with the manifest", [one[3]["whole"] for one in rounds],
          [one[2] for one in rounds]),
     ):  # fmt: skip
         ratio = statistics.median(there / here for here, there in zip(ours, bare, strict=True))
@@ -112,6 +117,9 @@ def _speed(speed: Speed) -> int:
     print("\n| a whole backup | the first, s | a later one, s |\n|---|---|---|")
     for name in first:
         print(f"| {name} | {first[name]:.1f} | {statistics.median(one[1][name] for one in rounds):.1f} |", flush=True)
+    print("\n| a whole restore | s |\n|---|---|")
+    for name in rounds[0][3]:
+        print(f"| {name} | {statistics.median(one[3][name] for one in rounds):.1f} |", flush=True)
     return short
 
 

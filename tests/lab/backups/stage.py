@@ -212,7 +212,12 @@ class Stage:
         """Until everything that was written before now is in a target."""
         moment = time.time() if after is None else after
         name = "moorage_wal_archive_last_success_timestamp_seconds"
-        wait_for(lambda: (self.metric("wal.prom", name, target) or 0) > moment, seconds)
+        wait_for(lambda: (self.metric("wal.prom", name, target) or 0) > moment, seconds, self.said)
+
+    def said(self) -> str:
+        """The last lines of what backs up, for whoever waited for it in vain."""
+        done = self.engine.attempt("logs", "--tail", "40", "--timestamps", self.of("backup"))
+        return done.stdout + done.stderr
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30, told: Callable[[], object] | None = None) -> None:

@@ -6,7 +6,8 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,9 +81,8 @@ def gather(settings: Settings) -> dict[str, Any]:
     }
     facts: dict[str, Any] = {"id": f"{at:%Y%m%dT%H%M%SZ}", "at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "host": settings.host}
     for name, stage in stages.items():
-        begun = time.monotonic()
-        facts[name] = stage()
-        say(f"{name}: {time.monotonic() - begun:.1f} s")
+        with stopwatch(name):
+            facts[name] = stage()
     sealing.write(sealed, json.dumps(facts, indent=2, sort_keys=True) + "\n")
     return facts
 
@@ -161,6 +161,14 @@ def _refuse_full_disk(settings: Settings) -> None:
 def _note(settings: Settings, values: dict[tuple[str, str], float]) -> None:
     named = {(f"moorage_backup_{name}", target): value for (name, target), value in values.items()}
     metrics.update(settings.metrics / "backup.prom", named)
+
+
+@contextmanager
+def stopwatch(stage: str) -> Iterator[None]:
+    """Say how many seconds a stage took, if it went well."""
+    begun = time.monotonic()
+    yield
+    say(f"{stage}: {time.monotonic() - begun:.1f} s")
 
 
 def say(line: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from moorage_backup import catalogue, cluster, databases, dumps, loading, locks, objects, sealing, throwaway
-from moorage_backup.backup import repository, say
+from moorage_backup.backup import repository, say, stopwatch
 from moorage_backup.databases import quoted
 from moorage_backup.failures import Damaged, Failure, Refused
 from moorage_backup.repository import Repository
@@ -51,9 +51,10 @@ def dump_of(
 ) -> Iterator[Path]:
     """A sealed dump of a database: that of a backup, or one made of the server as it was at a moment."""
     if not moment:
-        snapshot, _ = catalogue.chosen(held, wanted)
         folder = settings.dumps / database
-        held.bring(snapshot.id, [folder], scratch)
+        with stopwatch("brought"):
+            snapshot, _ = catalogue.chosen(held, wanted)
+            held.bring(snapshot.id, [folder], scratch)
         yield inside(scratch, folder)
         return
     data = scratch / "server"
@@ -123,9 +124,11 @@ def database(
         dump_of(settings, held, scratch, name, wanted=wanted, moment=moment) as folder,
     ):
         manifest = sealing.opened(folder)
-        loading.load(admin, folder, manifest, into, settings.jobs, tables=tables)
+        with stopwatch("loaded"):
+            loading.load(admin, folder, manifest, into, settings.jobs, tables=tables)
         try:
-            rows = loading.compare(admin, into, manifest, settings.jobs, tables)
+            with stopwatch("compared"):
+                rows = loading.compare(admin, into, manifest, settings.jobs, tables)
         except Failure:
             databases.tell(f"DROP DATABASE IF EXISTS {quoted(into)} WITH (FORCE)", admin)
             raise
