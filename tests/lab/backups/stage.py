@@ -208,7 +208,7 @@ class Stage:
         lines = path.read_text().splitlines() if path.exists() else []
         return next((float(line.removeprefix(start)) for line in lines if line.startswith(start)), None)
 
-    def wait_until_shipped(self, target: str = "bucket", after: float | None = None, seconds: float = 90) -> None:
+    def wait_until_shipped(self, target: str = "bucket", after: float | None = None, seconds: float = 180) -> None:
         """Until everything that was written before now is in a target."""
         moment = time.time() if after is None else after
         name = "moorage_wal_archive_last_success_timestamp_seconds"
