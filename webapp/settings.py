@@ -20,6 +20,7 @@ from webapp.redaction import Secret, remember
 from webapp.settings_bus import BusSettings
 from webapp.settings_identity import IdentitySettings, contradictions
 from webapp.settings_mail import MailSettings
+from webapp.settings_records import RecordsSettings, needed
 from webapp.settings_signing import SigningSettings
 from webapp.variables import DatabaseUrl, Endpoint, Variable
 
@@ -42,7 +43,7 @@ class SettingsError(Failure):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(BusSettings, IdentitySettings, MailSettings, SigningSettings):
+class Settings(BusSettings, IdentitySettings, MailSettings, RecordsSettings, SigningSettings):
     moorage_env: Annotated[
         str, Variable(v.choice("development", "production"), "What this installation is for.", default="production")
     ]
@@ -132,14 +133,6 @@ class Settings(BusSettings, IdentitySettings, MailSettings, SigningSettings):
     ]
     s3_admin_secret_access_key: Annotated[
         Secret | None, Variable(v.secret(8, 128), "The store's administrator's secret key.", optional=True, kept=_SETUP)
-    ]
-    data_backend: Annotated[
-        str,
-        Variable(
-            v.choice("supabase", "rtdb"),
-            "Where domain records live: PostgreSQL (supabase) or rtdb.",
-            default="supabase",
-        ),
     ]
     trusted_proxies: Annotated[
         int,
@@ -236,7 +229,7 @@ class Settings(BusSettings, IdentitySettings, MailSettings, SigningSettings):
         same = values.get("session_secret")
         if same is not None and same == values.get("license_lease_secret"):
             problems.append("LICENSE_LEASE_SECRET must be another secret than SESSION_SECRET.")
-        problems += contradictions(values)
+        problems += contradictions(values) + needed(values)
         if problems:
             raise SettingsError(*problems)
         return cls(**values)  # type: ignore[arg-type]  # each value came from its own field's parser

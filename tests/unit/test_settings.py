@@ -82,6 +82,9 @@ BAD: list[tuple[str, str]] = [
     ("S3_PRESIGN_TTL_SECONDS", "60.5"),
     ("S3_ADMIN_KIND", "aws"),
     ("DATA_BACKEND", "postgres"),
+    *(("RTDB_URL", value) for value in ("rtdb", "https://x.firebaseio.com/path", "https://x.firebaseio.com?ns=y")),
+    ("RTDB_SECRET", "canary"),
+    *(("RTDB_ROOT", value) for value in ("a.b", "a//b", "a/$b", "1/2/3/4/5/6", "a#", "//")),
     ("SESSION_SECRET", "canary" + "x" * 25),
     ("SESSION_SECRET", "canary\n" + "x" * 32),
     ("LICENSE_LEASE_SECRET", "canary" + "x" * 25),
@@ -169,6 +172,21 @@ def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(SettingsError) as refusal:
         Settings.parse({"PORT": "x", "LOG_LEVEL": "loud"})
     assert len(refusal.value.problems) == len(REQUIRED) + 2
+
+
+def test_records_in_a_realtime_database_want_to_know_where_it_is() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.parse(GOOD | {"DATA_BACKEND": "rtdb"})
+    assert [problem.split()[0] for problem in refusal.value.problems] == ["RTDB_URL", "RTDB_SECRET"]
+    given = {"RTDB_URL": "https://acme.firebaseio.com", "RTDB_SECRET": "the-database-secret", "RTDB_ROOT": "/prod/v1/"}
+    made = Settings.parse(GOOD | {"DATA_BACKEND": "rtdb"} | given)
+    assert str(made.rtdb_url) == "https://acme.firebaseio.com" and made.rtdb_root == "/prod/v1/"
+    assert "the-database-secret" not in repr(made)
+
+
+def test_what_records_are_moved_from_may_be_known_after_the_move() -> None:
+    made = Settings.parse(GOOD | {"RTDB_URL": "https://acme.firebaseio.com", "RTDB_SECRET": "the-database-secret"})
+    assert made.data_backend == "supabase" and made.rtdb_secret is not None
 
 
 def test_one_secret_does_not_serve_twice() -> None:

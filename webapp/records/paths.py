@@ -39,16 +39,12 @@ def refuse_key(key: str) -> None:
 
 
 def root_of(text: str) -> tuple[str, ...]:
-    """RTDB_ROOT's keys; none for the database's own root. Raises ValueError that completes "RTDB_ROOT must be …"."""
+    """RTDB_ROOT's keys; none for the database's own root. Raises KeyUnfit."""
     keys = tuple(text.strip("/").split("/")) if text.strip("/") else ()
-    problem = ValueError(f"up to {LONGEST_ROOT} keys with / between them, none with . $ # [ ]")
-    try:
-        for key in keys:
-            refuse_key(key)
-    except KeyUnfit:
-        raise problem from None
+    for key in keys:
+        refuse_key(key)
     if len(keys) > LONGEST_ROOT:
-        raise problem
+        raise KeyUnfit(f"must be at most {LONGEST_ROOT} keys deep.")
     return keys
 
 
