@@ -14,6 +14,7 @@ from webapp.db import Database
 from webapp.health.service import Health
 from webapp.limits import Limits
 from webapp.metrics import Meter
+from webapp.records.service import Backend
 from webapp.settings import Settings
 from webapp.storage import ObjectStore
 
@@ -29,6 +30,7 @@ class Collaborators:
     health: Health
     limits: Limits
     depot: Depot
+    records: Backend
     key_uses: KeyUses
     issuer: OutsideIssuer | None
     providers: Mapping[str, Provider]
@@ -44,6 +46,7 @@ class Collaborators:
             settings=settings,
             database=database,
             store=store,
+            records=Backend.of(settings),
             depot=Depot.of(settings, database, store),
             key_uses=KeyUses(database),
             health=Health.of(settings),

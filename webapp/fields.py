@@ -39,10 +39,23 @@ class Body(Schema):
     """What clients send: unknown fields are refused."""
 
 
+class AnyValue(Body):
+    """Any JSON value, loaded as `{"value": …}`."""
+
+    value = fields.Raw(required=True)
+
+    def load(self, data: Any, **_: Any) -> dict[str, Any]:
+        return {"value": data}
+
+
 class View(Schema):
     """What clients get: a field without a value is left out, but for those that `Nullable` names."""
 
     NULLABLE: frozenset[str] = frozenset()
+
+
+class OpenView(View):
+    """Goes out as it is: what is declared is in it, and whatever else there is."""
 
 
 class Gone(View):

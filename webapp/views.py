@@ -10,7 +10,7 @@ from uuid import UUID
 
 from marshmallow import fields
 
-from webapp.fields import Millis, Moment, View
+from webapp.fields import Millis, Moment, OpenView, View
 from webapp.responses import milliseconds, rfc3339
 
 Dump = Callable[[Any], dict[str, Any]]
@@ -19,6 +19,8 @@ Dump = Callable[[Any], dict[str, Any]]
 @cache
 def dumper(view: type[View]) -> Dump:
     """A function from a row, a model or a mapping to what goes into the answer."""
+    if issubclass(view, OpenView):
+        return dict
     shown = view().dump_fields
     attributes = [field.attribute or name for name, field in shown.items()]
     plan = [(name, _convert(field), name in view.NULLABLE) for name, field in shown.items()]

@@ -30,6 +30,7 @@ from webapp.licensing.routes import licensing
 from webapp.logs import configure_logs
 from webapp.openapi.routes import openapi
 from webapp.projects.routes import projects
+from webapp.records.routes import records
 from webapp.serving import channel
 from webapp.settings import Settings
 from webapp.tenants.routes import tenants
@@ -39,7 +40,8 @@ from webapp.vaulting.routes import vaulting
 BODY_LIMIT = 1024 * 1024
 IDENTITY = (auth, logins, sign_ins, account, second_factor, keys, tenants, projects)
 ROOMS = (
-    landing, health, *IDENTITY, licensing, artifacts, agents, sockets, vm_ops, infra, vaulting, audit, openapi,
+    landing, health, *IDENTITY, licensing, artifacts, agents, sockets, vm_ops, infra, vaulting, records, audit,
+    openapi,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 Json = dict[str, Any]
 FORMATS = {
+    "date": "2026-11-20",
     "date-time": "2026-11-20T20:00:00.000Z",
     "uuid": "7f9c24e8-3b12-4fef-91e0-5d6a8c0b4e21",
     "email": "ada@example.com",
@@ -14,7 +15,9 @@ FORMATS = {
 }
 MILLISECONDS = 1795204800000
 # What a name makes a reader expect, where the schema leaves it open.
-NAMED = {"user_id": "ada", "vm_uuid": "vm-7f9c24e8", "module": "billing", "email": "ada@example.com", "uid": "ada",
+NAMED = {"resource_kind": "proxies", "workspace_kind": "notes", "path": "ui/theme", "date": "2026-11-20",
+         "currency": "EUR",
+         "user_id": "ada", "vm_uuid": "vm-7f9c24e8", "module": "billing", "email": "ada@example.com", "uid": "ada",
          "platform": "windows", "channel": "stable", "version": "1.4.0",
          "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}  # fmt: skip
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 
-from webapp.fields import Millis, Moment, Text, View, Whole
+from webapp.fields import AnyValue, Millis, Moment, Text, View, Whole
 
 Json = dict[str, Any]
 OPENAPI = "3.1.1"
@@ -53,8 +53,11 @@ def _finish(spec: APISpec, schema: type[Schema]) -> None:
             made["properties"][name] = or_null(made["properties"][name])
         if schema.NULLABLE:
             made["required"] = sorted(set(made.get("required", [])) | set(schema.NULLABLE))
+    elif issubclass(schema, AnyValue):
+        made.clear()
+        made |= {"description": "Any JSON value.", "x-finished": True}
     else:
-        made["additionalProperties"] = False
+        made["additionalProperties"] = schema.Meta.unknown == INCLUDE if hasattr(schema.Meta, "unknown") else False
     for field in schema().fields.values():
         if nested := _nested(field):
             _finish(spec, nested)

@@ -21,6 +21,11 @@ TAGS = {
     "vm_ops": "Commands to agents, and the stream of what becomes of them.",
     "infra": "Legacy direct calls. They answer 404 unless INFRA_LEGACY_ENABLED is true.",
     "secrets": "Secrets' ciphertexts, which this service cannot read, and what they are bound to.",
+    "resources": "Open records of what the tenant has: licences, proxies, subscriptions.",
+    "workspace": "Open records of what the tenant's people write: notes, calendar, kanban.",
+    "bots": "Open records of bots, and the state that each is in.",
+    "finance": "Open records of money that came and went, and what that makes by day.",
+    "settings": "The tenant's settings: a tree, read and written at any depth.",
     "audit": "The tenant's log of events.",
     "health": "Whether this service is alive and ready. Never limited, never refused.",
 }

@@ -14,6 +14,8 @@ Json = dict[str, Any]
 JSON = "application/json"
 # A secret's name, as somebody writes it who wants it to be overlooked: full width, and a blank that has none.
 DISGUISED = "\uff21\uff30\uff29\u200b \uff2b\uff25\uff39"
+# The kind of what an open record holds under names of its own.
+RECORD = "record"
 # Where an operation wants more than its schema says; None leaves a field out.
 SENSIBLE: dict[str, Json] = {
     "POST /api/v1/licenses": {"ends_at": None, "type": "perpetual"},
@@ -53,9 +55,10 @@ class Filler:
             parts = schema["properties"].items()
             return {key: self.fill(part, where, key, known=known) for key, part in parts}
         if schema.get("additionalProperties") is True:
+            name = name or RECORD
             return {"note": self.mark(name, where), "deep": [{"more": self.mark(name, where)}]}
         if "type" not in schema and "enum" not in schema:
-            return {"said": self.mark(name, where)}
+            return {"said": self.mark(name or RECORD, where)}
         if schema.get("type") == "array":
             return [self.fill(schema["items"], where, name, known=known)]
         is_free = schema.get("type") in ("string", ["string", "null"]) and not {"enum", "format"} & set(schema)
@@ -72,22 +75,29 @@ class Filler:
         fitting = {name: value for name, value in filled.items() if value is not None}
         yield Sent.of("fitting", fitting)
         yield Sent.of("strange", self.fill(schema, where, known=False))
-        for name in ("password", "unknown"):
+        made = self.components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+        holds_anything = made.get("additionalProperties") is True or "type" not in made
+        for name in ("password",) if holds_anything else ("password", "unknown"):
             yield Sent.of("unknown field", fitting | {name: self.markers.secret(f"{where} unknown field {name}")})
         for name in fitting:
-            if name not in ("capabilities", "result"):  # they take anything
+            # They take anything.
+            if name not in ("capabilities",
+            "result") and not (holds_anything and name not in made.get("properties", {})):
                 wrong = [[self.markers.secret(f"{where} {name} of a wrong type")]]
                 yield Sent.of("wrong type", fitting | {name: wrong})
-        yield from self._plain_secrets(schema, fitting, where)
+        yield from self._plain_secrets(made, fitting, where)
+        for called in ("password", DISGUISED, "deep.api-key ") if holds_anything else ():
+            secret = self.markers.secret(f"{where} {called!a}")
+            yield Sent.of("plain secret", fitting | {called: secret})
+            yield Sent.of("plain secret", fitting | {"a": [{called: [secret]}]})
         marker = self.markers.secret(f"{where} not JSON")
         yield Sent("cut off", f'{{"password": "{marker}", "token": "{marker}", {marker}'.encode())
         yield Sent("no object", json.dumps([{"password": marker}]).encode())
         yield Sent("form", f"password={marker}&token={marker}".encode(), "application/x-www-form-urlencoded")
         yield Sent("not UTF-8", b'{"password": "\xff' + marker.encode() + b'"}')
 
-    def _plain_secrets(self, schema: Json, fitting: Json, where: str) -> Iterator[Sent]:
+    def _plain_secrets(self, made: Json, fitting: Json, where: str) -> Iterator[Sent]:
         """Secrets under a name that says so, in every object that takes anything."""
-        made = self.components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
         for name, part in made.get("properties", {}).items():
             for called in ("password", DISGUISED, "deep.api-key "):
                 if part.get("additionalProperties") is True:

@@ -23,7 +23,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # of every request. gunicorn writes paths at DEBUG, never a query
     "request_id": ("log:*", "table:audit_events.request_id"),
     "correlation_id": ("log:*",),
-    "path": ("log:api", "log:sockets"),
+    # a setting's, too: there it is a name
+    "path": ("log:api", "log:sockets", "table:records.body"),
     "user_agent": ("table:auth_sessions.user_agent",),
     # people
     "email": (
@@ -62,6 +63,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "result": ("table:commands.result",),
     "error_message": ("table:commands.error_message",),
     "message": ("table:command_events.message",),
+    # records: what a tenant keeps, and what it is looked for by
+    "record": ("table:records.body",),
+    "id": ("table:records.id",),
     # secrets: what nobody here can read, and what is known of it
     "label": ("table:vaulting_secrets.label",),
     "ciphertext": ("table:vaulting_versions.ciphertext",),

@@ -145,6 +145,8 @@ class Rounds:
                 "result",
                 "since",
                 "until",
+                "from",
+                "to",
                 "timeout_ms",
                 "last_event_id",
             ):

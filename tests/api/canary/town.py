@@ -45,6 +45,7 @@ class Town:
         self._artifact(folder)
         self._agent()
         self._secrets()
+        self._records()
 
     def token(self, role: str = "admin") -> str:
         """Of somebody else each time: who logs out takes only their own sessions along."""
@@ -159,6 +160,12 @@ class Town:
         assert self.api.needs(query, self.agent)
         self.api.needs(f"POST /api/v1/agents/{self.known['agent_id']}/secrets/{secret}/ack", self.agent, {"version": 2})
         self.known["command_id"] = command
+
+    def _records(self) -> None:
+        self.known |= {"record_id": str(uuid4()), "path": "ui/theme"}
+        self.known |= {"resource_kind": "proxies", "workspace_kind": "notes"}
+        for path in ("/resources/proxies", "/workspace/notes", "/bots", "/finance/operations"):
+            self._post(path, {"id": self.known["record_id"], "note": self.markers.make("record", path)})
 
     def command(self) -> str:
         """One that the agent has just been given; another is queued in its place."""

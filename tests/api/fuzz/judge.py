@@ -65,7 +65,7 @@ class Judge:
         if rule.rule in PLAIN_ROUTES:
             return [] if answer.status in (200, 304, 400) else [f"status {answer.status} of a plain route"]
         method = {"HEAD": "get"}.get(asked.method, asked.method.lower())
-        responses = _documented(re.sub(r"<([^>]+)>", r"{\1}", rule.rule), method)
+        responses = _documented(re.sub(r"<(?:\w+:)?([^>]+)>", r"{\1}", rule.rule), method)
         if str(answer.status) not in responses:
             return [f"status {answer.status} is not documented: {answer.body[:200].decode('latin-1')}"]
         content = responses[str(answer.status)].get("content", {})

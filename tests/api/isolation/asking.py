@@ -14,7 +14,8 @@ from tests.api.isolation.world import MODULE, PLATFORM, World
 from tests.api.people import Person
 
 # What a path's values are that are no ids.
-WORDS = {"provider": "github", "state": "unknown", "code": "unknown", "action": "status", "module": MODULE}
+WORDS = {"provider": "github", "state": "unknown", "code": "unknown", "action": "status", "module": MODULE,
+         "resource_kind": "proxies", "workspace_kind": "notes", "path": "ui/theme"}  # fmt: skip
 # Beside the document's examples, so that an answer says whether the id was found.
 QUERIES: dict[str, dict[str, Any]] = {
     "artifacts_assigned": {"platform": PLATFORM},

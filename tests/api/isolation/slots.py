@@ -18,7 +18,7 @@ KINDS = {
     "agent_id": "agent", "command_id": "command", "secret_id": "secret", "secret_ref": "secret", "lease_id": "lease",
     "lease_token": "lease token", "release_id": "release", "license_id": "license", "entitlement_id": "entitlement",
     "binding_id": "binding", "session_id": "session", "resolution_id": "resolution", "vm_uuid": "vm",
-    "api_key_id": "api key", "project_id": "project",
+    "api_key_id": "api key", "project_id": "project", "record_id": "record",
     "user_id": "user", "owner_user_id": "user", "scope_id": "scope", "object_key": "object",
     # Filters of the logs: their names do not say so, but they are compared with ids.
     "actor": "actor", "subject": "subject",
@@ -38,6 +38,7 @@ EXEMPT = {
     "code": "of the caller's own second factor, or what a sign-in provider gave their browser",
     "key_id": "the client's name of a key, which the server does not have",
     "public_key": "the key itself",
+    "id": "what a client names its new record; every tenant has ids of its own",
 }
 
 # Slots where an id is kept as it was said and not looked up, so that any is taken: (operationId, name) -> reason.

@@ -117,6 +117,15 @@ def _project(world: World) -> str:
     return str(data(world.admin.post("/api/v1/projects", {"name": f"project-{world.mark}"}), 201)["id"])
 
 
+@makes("record")
+def _record(world: World) -> str:
+    """The same id in a collection of each kind."""
+    given = {"id": str(uuid4()), "name": f"record-{world.mark}"}
+    for path in ("resources/proxies", "workspace/notes", "bots", "finance/operations"):
+        data(world.admin.post(f"/api/v1/{path}", given), 201)
+    return given["id"]
+
+
 @makes("api key")
 def _api_key(world: World) -> str:
     given = {"name": f"key-{world.mark}", "scopes": ["ops:read"]}

@@ -164,6 +164,13 @@ BY_NAME = [
     ("an observer sees what is known of secrets", "viewer", "GET /api/v1/secrets", True),
     ("an administrator keeps the allow-list", "admin", "PUT /api/v1/secrets/allowances", True),
     ("a manager does not", "infra", "PUT /api/v1/secrets/allowances", False),
+    ("a member keeps records", "member", "POST /api/v1/bots", True),
+    ("an observer reads records", "viewer", "GET /api/v1/workspace/<workspace_kind>", True),
+    ("an observer keeps none", "viewer", "POST /api/v1/workspace/<workspace_kind>", False),
+    ("an observer moves no bot", "viewer", "POST /api/v1/bots/<record_id>/lifecycle/transition", False),
+    ("a manager writes settings", "infra", "PUT /api/v1/settings/<path:path>", True),
+    ("a member writes none", "member", "PATCH /api/v1/settings", False),
+    ("an observer reads settings", "viewer", "GET /api/v1/settings", True),
 ]
 
 
