@@ -153,7 +153,7 @@ def _parsed(text: Any) -> Body | None:
     if not isinstance(text, str):
         return None
     try:
-        found = json.loads(text)  # and not orjson, to which a large integer is a float
-    except (ValueError, RecursionError):
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) else None

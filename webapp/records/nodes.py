@@ -1,5 +1,6 @@
 """Records in a Realtime Database. It has no row level security, so every path is paths.path_of's; and no transactions,
-so every write says by its tag what it was made of, and is made again where that has changed meanwhile."""
+so every write says by its tag what it was made of, and is made again where that has changed meanwhile. What is written
+stays also where the request's own transaction fails afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from webapp.errors import Conflict
 from webapp.listing import Page
 from webapp.records import finance, searching
 from webapp.records import tree as trees
-from webapp.records.exactness import read, written
+from webapp.records.exactness import EXACT, read, written
 from webapp.records.finance import Total
 from webapp.records.kinds import OPERATIONS, SETTINGS
 from webapp.records.paths import KeyUnfit, path_of, refuse_key
@@ -136,7 +137,8 @@ class NodeRepository:
 
 def _node(record: Record) -> dict[str, Any]:
     times = {"created_at": record.created_at, "updated_at": record.updated_at}
-    return {**written(record.body), **{name: at for name, at in times.items() if at is not None}}
+    node = {**written(record.body), **{name: at for name, at in times.items() if at is not None}}
+    return node or {EXACT: "{}"}  # of a migrated record that is empty there would be nothing at all
 
 
 def _record(record_id: str, node: Any) -> Record | None:

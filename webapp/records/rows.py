@@ -33,7 +33,7 @@ def _text(name: str) -> ColumnElement[str]:
 
 
 SORTABLE = {name: getattr(R, name) for name in ("created_at", "updated_at", "id", "name", "status")}
-# record.searched in SQL, with lower case by Unicode's rules whatever the database's locale. Not a column: no index helps
+# record.searched in SQL, with lower case as Unicode has it whatever the database's locale. Not a column: no index helps
 # to find a word's middle, and every row would carry its texts twice.
 _SEARCHED: ColumnElement[str] = collate(
     functools.reduce(

@@ -13,6 +13,7 @@ import pytest
 from tests.api.fleet import key_of
 from tests.api.people import Town, data, refusal
 from webapp.records.kinds import COLLECTIONS
+from webapp.records.service import Desk, WritesFrozen
 
 NOTES, BOTS = "/api/v1/workspace/notes", "/api/v1/bots"
 every_collection = pytest.mark.parametrize("path", [f"/api/v1/{path}" for path in COLLECTIONS])
@@ -188,6 +189,26 @@ def test_who_only_reads_writes_nothing_and_scopes_say_which_key_may(town: Town) 
     assert data(reader.get(f"{NOTES}/{one}"))["id"] == one
     for line, body in lines:
         assert writer.call(line, body).status_code in (200, 201)
+
+
+def test_where_writes_are_frozen_each_is_told_so_and_reads_go_on(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What freezes is the cutover's; here is what clients see of it."""
+    made(town, BOTS, id="one")
+
+    def frozen(_: Desk) -> Any:
+        raise WritesFrozen
+
+    monkeypatch.setattr(Desk, "writing", frozen)
+    writes: list[tuple[str, Any]] = [
+        (f"POST {BOTS}", {}), (f"PATCH {BOTS}/one", {"a": 1}), (f"DELETE {BOTS}/one", None),
+        (f"POST {BOTS}/one/lifecycle/transition", {"to": "starting"}), ("PUT /api/v1/settings", {"a": 1}),
+        ("PATCH /api/v1/settings", {"a": 1}), ("PUT /api/v1/settings/a", {}), ("PATCH /api/v1/settings/a", {"b": 1}),
+    ]  # fmt: skip
+    for line, body in writes:
+        answer = town.admin.call(line, body)
+        assert refusal(answer) == (503, "WRITES_FROZEN") and int(answer.headers["Retry-After"]) > 0
+    assert [found["id"] for found in data(town.viewer.get(BOTS))] == ["one"]
+    assert data(town.viewer.get("/api/v1/settings")) == {}
 
 
 def test_another_tenants_records_are_not_there(town: Town, elsewhere: Town) -> None:
