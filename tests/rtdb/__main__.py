@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.rtdb", description="A local Realtime Database.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9000, help="0 for any that is free; it is printed")
-    parser.add_argument("--file", type=Path, help="an export: read first, written after every change")
+    parser.add_argument("--file", type=Path, help="an export: read first, written once a second where anything changed")
     parser.add_argument(
         "--keep-alive", type=float, default=KEEP_ALIVE_SECONDS, help="seconds between keep-alive events"
     )

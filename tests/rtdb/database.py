@@ -36,17 +36,28 @@ class Event:
 
 @dataclass
 class Database:
-    """`file`: an export, read at the beginning and written after every change; without one, nothing is kept."""
+    """`file`: an export, read at the beginning and written by `save`; without one, nothing is kept."""
 
     file: Path | None = None
     _data: Any = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _listeners: dict[int, tuple[Keys, queue.SimpleQueue[Event]]] = field(default_factory=dict)
     _number: int = 0
+    _saved: Any = None
 
     def __post_init__(self) -> None:
         if self.file is not None and self.file.exists() and self.file.stat().st_size:
-            self._data = kept(orjson.loads(self.file.read_bytes()))
+            self._data = self._saved = kept(orjson.loads(self.file.read_bytes()))
+
+    def save(self) -> None:
+        """Write the file, where anything has changed since. What is written is never half of something."""
+        data = self._data  # never changed in place
+        if self.file is None or data is self._saved:
+            return
+        beside = self.file.with_name(self.file.name + ".new")
+        beside.write_bytes(orjson.dumps(shown(data), option=orjson.OPT_INDENT_2))
+        beside.replace(self.file)
+        self._saved = data
 
     def get(self, keys: Keys) -> Any:
         """The inner form of what is there; not to be changed."""
@@ -107,10 +118,6 @@ class Database:
 
     def _set(self, keys: Keys, inner: Any) -> None:
         self._data = _replaced(self._data, keys, inner)
-        if self.file is not None:
-            beside = self.file.with_name(self.file.name + ".new")
-            beside.write_bytes(orjson.dumps(shown(self._data), option=orjson.OPT_INDENT_2))
-            beside.replace(self.file)
 
     def _tell(self, kind: str, keys: Keys, data: Any) -> None:
         for where, heard in self._listeners.values():

@@ -17,6 +17,8 @@ from tests.rtdb.queries import asked
 from tests.rtdb.values import Refused, etag_of, refuse_key, shown
 
 KEEP_ALIVE_SECONDS = 30.0
+# How much of what was written last a kill may lose: to write the whole file for each change would take all the time.
+SAVE_SECONDS = 1.0
 _METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
 
 
@@ -42,15 +44,23 @@ class Server(ThreadingHTTPServer):
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Server]:
-        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+        serving = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        saving = threading.Thread(target=self._save, daemon=True)
+        serving.start()
+        saving.start()
         try:
             yield self
         finally:
             self.ending.set()
             self.shutdown()
             self.server_close()
-            thread.join(10)
+            serving.join(10)
+            saving.join(60)
+            self.database.save()
+
+    def _save(self) -> None:
+        while not self.ending.wait(SAVE_SECONDS):
+            self.database.save()
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,13 @@ class Stream:
         while (found := self.next())[0] == "keep-alive":
             pass
         return found
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end, "in vain"
+        time.sleep(0.05)
 
 
 def put(server: Server, path: str, value: Any) -> None:
@@ -98,6 +106,7 @@ def test_an_export_is_read_and_every_change_is_kept(tmp_path: Path) -> None:
     export.write_text(json.dumps({"a": {"0": "x", "1": "y"}, "b": {}}))
     database = Database(export)
     database.put(("c", "d"), {"e": None, "f": 1})
+    database.save()
     assert json.loads(export.read_text()) == {"a": ["x", "y"], "c": {"d": {"f": 1}}}
     assert Database(export).get(()) == database.get(())
 
@@ -112,7 +121,9 @@ def test_the_program_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
             url = program.stdout.readline().strip()
             assert requests.put(f"{url}/a.json", json=1, timeout=10).status_code == 401
             assert requests.put(f"{url}/a.json?auth=s3cret", json=1, timeout=10).json() == 1
+            wait_until(lambda: export.exists() and json.loads(export.read_text()) == {"a": 1})
+            assert requests.put(f"{url}/a.json?auth=s3cret", json=2, timeout=10).json() == 2
         finally:
             program.terminate()
         assert program.wait(10) == 0
-    assert json.loads(export.read_text()) == {"a": 1}
+    assert json.loads(export.read_text()) == {"a": 2}
