@@ -65,9 +65,13 @@ def change(desk: Desk, collection: str, record_id: str, given: Mapping[str, Any]
     _known(collection)
     if given.get("id", record_id) != record_id:
         raise InvalidRequest(details={"id": ["A record keeps its id."]})
-    changes = _body(desk, collection, given)
+    kept = {lifecycle.FIELD} if collection == BOTS else set()
+    changes = _body(desk, collection, {name: value for name, value in given.items() if name not in kept})
 
     def edit(record: Record) -> Record:
+        # As it came it may be sent back with the rest.
+        if any(given.get(name, record.body.get(name)) != record.body.get(name) for name in kept):
+            raise _lifecycle_is_moved()
         return replace(record, body=merged(record.body, changes), updated_at=_now())
 
     return _there(desk.writing().change(collection, record_id, edit))
@@ -154,7 +158,7 @@ def _refuse_secrets(parts: tuple[str, ...], value: Any) -> None:
 def _body(desk: Desk, collection: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a client's fields: all but the store's own. Raises InvalidRequest, PlaintextSecretRefused."""
     if collection == BOTS and lifecycle.FIELD in given:
-        raise InvalidRequest(details={lifecycle.FIELD: ["Is written by …/lifecycle/transition alone."]})
+        raise _lifecycle_is_moved()
     body = {name: value for name, value in given.items() if name not in OWN}
     path = ".".join(("records", *collection.split("/")))
     try:
@@ -163,6 +167,10 @@ def _body(desk: Desk, collection: str, given: Mapping[str, Any]) -> dict[str, An
         # Asked for only now: hardly any record has such a field.
         refuse_plaintext(body, path=path, allowed=vaulting.allowed_paths(desk.session))
     return body
+
+
+def _lifecycle_is_moved() -> InvalidRequest:
+    return InvalidRequest(details={lifecycle.FIELD: ["Is written by …/lifecycle/transition alone."]})
 
 
 def _known(collection: str) -> str:

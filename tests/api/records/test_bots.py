@@ -54,6 +54,12 @@ def test_only_a_transition_writes_a_lifecycle(town: Town, bot: dict[str, Any]) -
     there = {"lifecycle": {"state": "running"}}
     assert refusal(town.member.post(BOTS, there)) == (400, "VALIDATION_ERROR")
     assert refusal(town.member.call(f"PATCH {BOTS}/bot-1", there)) == (400, "VALIDATION_ERROR")
+    data(move(town, "starting"))
+    now = data(town.viewer.get(f"{BOTS}/bot-1"))
+    for other in (None, {}, {**now["lifecycle"], "state": "running"}):
+        answer = town.member.call(f"PATCH {BOTS}/bot-1", {"lifecycle": other})
+        assert refusal(answer) == (400, "VALIDATION_ERROR")
+    assert data(town.member.call(f"PATCH {BOTS}/bot-1", now))["lifecycle"] == now["lifecycle"]
     assert data(town.member.post("/api/v1/workspace/notes", there), 201)["lifecycle"] == {"state": "running"}
 
 
