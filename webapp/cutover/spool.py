@@ -1,0 +1,59 @@
+"""Sorting more than fits in memory: sorted runs in temporary files, merged while they are read."""
+
+from __future__ import annotations
+
+import heapq
+import pickle
+import tempfile
+from collections.abc import Iterator
+from typing import IO, Any
+
+# Entries in memory at once: with ids of 20 characters, and a position and a length, about 30 MB.
+RUN = 100_000
+# Entries of a run that are read at once while runs are merged.
+_BLOCK = 1_000
+
+
+class Spool:
+    """Entries `(id, …)` that go in as they come and come out in the order of their ids, equal ones in the order in
+    which they came. What does not fit lies in the folder for temporary files."""
+
+    def __init__(self, run: int = RUN) -> None:
+        self._run, self._waiting, self._files = run, [], []  # type: tuple[int, list[tuple[Any, ...]], list[IO[bytes]]]
+        self.count = 0
+
+    def add(self, entry: tuple[Any, ...]) -> None:
+        self._waiting.append(entry)
+        self.count += 1
+        if len(self._waiting) >= self._run:
+            self._write()
+
+    def _write(self) -> None:
+        self._waiting.sort(key=_id_of)
+        file = tempfile.TemporaryFile(prefix="moorage-cutover-")  # noqa: SIM115 - lives as long as the spool
+        for begin in range(0, len(self._waiting), _BLOCK):
+            pickle.dump(self._waiting[begin : begin + _BLOCK], file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._files.append(file)
+        self._waiting = []
+
+    def entries(self) -> Iterator[tuple[Any, ...]]:
+        """All of them, in order. May be asked again, also while another reader has not come to its end."""
+        self._waiting.sort(key=_id_of)
+        runs = [_blocks(file) for file in self._files]
+        yield from heapq.merge(*runs, iter(list(self._waiting)), key=_id_of)
+
+
+def _id_of(entry: tuple[Any, ...]) -> str:
+    text: str = entry[0]
+    return text
+
+
+def _blocks(file: IO[bytes]) -> Iterator[tuple[Any, ...]]:
+    file.flush()
+    position = 0
+    size = file.seek(0, 2)
+    while position < size:
+        file.seek(position)
+        block = pickle.load(file)  # noqa: S301 - written by this process, in a file that has no name
+        position = file.tell()
+        yield from block
