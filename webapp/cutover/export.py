@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import IO, Any
 
 from webapp.cutover.catalogue import Catalogue, Extent, survey
-from webapp.cutover.layout import TREE, TREE_ID
+from webapp.cutover.domain import SETTINGS, root_of
+from webapp.cutover.layout import TREE_ID
 from webapp.cutover.meaning import read_json
 from webapp.cutover.scan import Reader, walk
-from webapp.cutover.sources import LARGEST_RECORD, Item, Place, SourceGone, SourceUnreadable, Stray
+from webapp.cutover.sources import LARGEST_RECORD, Item, Place, SourceGone, Stray
 from webapp.cutover.spool import Spool
 
 
 class RtdbExport:
     """One file. `root`: the path in it under which `tenants` is, as RTDB_ROOT says it. It is surveyed when first asked:
-    one pass over all of it. Memory: a few hundred bytes for every 2,000 records."""
+    one pass over all of it. Memory: a few hundred bytes for every 2,000
+    records. Raises ValueError for a root that none can be."""
 
     def __init__(self, path: Path, *, root: str = "", largest: int = LARGEST_RECORD) -> None:
         self._path, self._largest = path, largest
-        self._root = tuple(part for part in root.split("/") if part)
+        self._root = root_of(root)
         self._surveyed: Catalogue | None = None
 
     @property
@@ -101,7 +103,7 @@ class RtdbExport:
 
     def _of(self, place: Place, extent: Extent, after: str | None) -> Iterator[Item]:
         with self._open() as file:
-            if place.collection == TREE:
+            if place.collection == SETTINGS:
                 _, _, raw, value = Reader(file, extent.begin, largest=self._largest).value()
                 yield Item(TREE_ID, raw, value, extent.begin)
             elif extent.array or not extent.ordered:
@@ -126,6 +128,3 @@ class RtdbExport:
                 reader.key()
             _, _, raw, value = reader.value()
             yield Item(record_id, raw, value, at)
-
-
-__all__ = ["RtdbExport", "SourceUnreadable"]

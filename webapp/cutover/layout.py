@@ -6,20 +6,10 @@ import re
 from enum import Enum
 from uuid import UUID
 
-# The contract's collections (docs: Domains), by their path below the tenant.
-COLLECTIONS = (
-    "bots",
-    "finance/operations",
-    "resources/licenses",
-    "resources/proxies",
-    "resources/subscriptions",
-    "workspace/calendar",
-    "workspace/kanban",
-    "workspace/notes",
-)
+from webapp.cutover.domain import COLLECTIONS, SETTINGS, TREE
+
 # The tree of settings is one record, of this id.
-TREE, TREE_ID = "settings", "tree"
-EVERY = (*COLLECTIONS, TREE)
+TREE_ID = TREE
 TENANTS = "tenants"
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -51,7 +41,7 @@ def kind_of(path: tuple[str, ...], root: tuple[str, ...] = ()) -> Kind:
 
 
 def _in_tenant(collection: str) -> Kind:
-    if collection == TREE:
+    if collection == SETTINGS:
         return Kind.WHOLE
     if collection in COLLECTIONS:
         return Kind.RECORDS

@@ -1,0 +1,124 @@
+"""A record as the source has it -> the row of the table `records`, or why it cannot be one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from webapp.cutover.domain import EXACT, SETTINGS, KeyUnfit, exact_body, millis_of, refuse_key
+from webapp.cutover.findings import Kind
+from webapp.cutover.meaning import read_json, write_json
+from webapp.cutover.sources import Item
+
+# Comparing walks a record by recursion; PostgreSQL itself would take some thousands of levels.
+DEEPEST = 200
+_MOMENTS = ("created_at", "updated_at")
+Meaning = Callable[[bytes], Any]
+
+
+class Row(NamedTuple):
+    """`body`: compact JSON, without `id`, `created_at` and `updated_at`; times in milliseconds, None where absent."""
+
+    id: str
+    body: bytes
+    created_at: int | None
+    updated_at: int | None
+
+
+class Unmappable(ValueError):
+    """The record cannot be a row; `kind` says why."""
+
+    def __init__(self, kind: Kind, detail: str = "") -> None:
+        super().__init__(f"{kind.code}: {detail or kind.words}")
+        self.kind, self.detail = kind, detail
+
+
+def row_of(collection: str, item: Item, meaning: Meaning) -> Row:
+    """Raises Unmappable. What `item.value` holds is used up."""
+    return row_with(collection, item.id, body_of(item, meaning))
+
+
+def row_with(collection: str, record_id: str, body: dict[str, Any]) -> Row:
+    """The row of a body that `body_of` gave, which is used up. Raises Unmappable."""
+    if collection == SETTINGS:
+        return Row(record_id, _written(body), None, None)
+    body.pop("id", None)
+    created_at, updated_at = (_moment(body.pop(name, None)) for name in _MOMENTS)
+    return Row(record_id, _written(body), created_at, updated_at)
+
+
+def body_of(item: Item, meaning: Meaning) -> dict[str, Any]:
+    """The record's fields as they were given, with `id` and times among them. Raises Unmappable."""
+    raw = item.raw
+    if raw is None:
+        raise Unmappable(Kind.OVERSIZED)
+    try:
+        refuse_key(item.id)
+    except KeyUnfit as error:
+        raise Unmappable(Kind.BAD_ID, str(error)) from None
+    if raw.count(b"{") + raw.count(b"[") > DEEPEST and depth_of(raw) > DEEPEST:
+        raise Unmappable(Kind.TOO_DEEP)
+    try:
+        value = meaning(raw) if item.value is None else read_json(raw, item.value)
+    except ValueError as error:
+        raise Unmappable(Kind.UNREADABLE, str(error)) from None
+    if isinstance(value, list) or EXACT in (value if isinstance(value, dict) else ()):
+        value = exact_body(value)
+    if not isinstance(value, dict):
+        raise Unmappable(Kind.NOT_AN_OBJECT)
+    if b"\\u0000" in raw and has_nul(value):
+        raise Unmappable(Kind.NUL)
+    return value
+
+
+def depth_of(raw: bytes) -> int:
+    """How deep a JSON text is nested; braces within texts count where they do not close."""
+    deepest = depth = 0
+    inside = escaped = False
+    for byte in raw:
+        if inside:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                inside = False
+        elif byte == 0x22:
+            inside = True
+        elif byte in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"}]":
+            depth -= 1
+    return deepest
+
+
+def has_nul(value: Any) -> bool:
+    """Whether U+0000 is in any text or name of a value."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += item.keys()
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+        elif isinstance(item, str) and "\0" in item:
+            return True
+    return False
+
+
+def _moment(value: Any) -> int | None:
+    if value is None:
+        return None
+    found = millis_of(value)
+    if found is None:
+        raise Unmappable(Kind.BAD_TIME)
+    return found
+
+
+def _written(body: dict[str, Any]) -> bytes:
+    try:
+        return write_json(body)
+    except ValueError as error:
+        raise Unmappable(Kind.UNREADABLE, str(error)) from None
