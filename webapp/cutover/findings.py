@@ -42,7 +42,7 @@ class Kind(Enum):
     NO_TENANT = (
         "unknown_tenant",
         Fate.STOPS,
-        "No such tenant here: nobody could read them. Take them out of the source.",
+        "No such tenant here. Take its records out of the source.",
     )
     STRAY = "stray", Fate.LEFT_OUT, "Not a path of the contract."
     ID_DIFFERS = (
