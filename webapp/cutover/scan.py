@@ -39,7 +39,8 @@ class Reader:
 
     def __init__(self, file: IO[bytes], at: int, *, largest: int, chunk: int = CHUNK) -> None:
         self._file, self._chunk, self._largest = file, chunk, largest
-        file.seek(at)
+        if file.seekable():
+            file.seek(at)
         self._buffer, self._pos, self._base = b"", 0, at
 
     @property

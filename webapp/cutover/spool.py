@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Any
 
-# Entries in memory at once: with ids of 20 characters, and a position and a length, about 30 MB.
-RUN = 100_000
+# Entries in memory at once: with ids of 20 characters, and a position and a length, about 60 MB.
+RUN = 200_000
+RUN_BYTES = 16 * 1024 * 1024
 # Entries of a run that are read at once while runs are merged.
-_BLOCK = 1_000
+_BLOCK = 200
 
 
 class Spool:
@@ -19,13 +20,15 @@ class Spool:
     which they came. What does not fit lies in the folder for temporary files."""
 
     def __init__(self, run: int = RUN) -> None:
-        self._run, self._waiting, self._files = run, [], []  # type: tuple[int, list[tuple[Any, ...]], list[IO[bytes]]]
-        self.count = 0
+        self._run, self._size = run, 0
+        self._waiting: list[tuple[Any, ...]] = []
+        self._files: list[IO[bytes]] = []
 
-    def add(self, entry: tuple[Any, ...]) -> None:
+    def add(self, entry: tuple[Any, ...], *, size: int = 0) -> None:
+        """`size`: of what is in it beside a few numbers, in bytes."""
         self._waiting.append(entry)
-        self.count += 1
-        if len(self._waiting) >= self._run:
+        self._size += size
+        if len(self._waiting) >= self._run or self._size >= RUN_BYTES:
             self._write()
 
     def _write(self) -> None:
@@ -34,7 +37,7 @@ class Spool:
         for begin in range(0, len(self._waiting), _BLOCK):
             pickle.dump(self._waiting[begin : begin + _BLOCK], file, protocol=pickle.HIGHEST_PROTOCOL)
         self._files.append(file)
-        self._waiting = []
+        self._waiting, self._size = [], 0
 
     def entries(self) -> Iterator[tuple[Any, ...]]:
         """All of them, in order. May be asked again, also while another reader has not come to its end."""
