@@ -10,6 +10,7 @@ import webapp.audit.models
 import webapp.auth.models
 import webapp.auth.user_models
 import webapp.commands.models
+import webapp.cutover.models
 import webapp.idempotency.models
 import webapp.licensing.models
 import webapp.projects.models
@@ -25,6 +26,7 @@ ROOMS = (
     webapp.auth.models,
     webapp.auth.user_models,
     webapp.commands.models,
+    webapp.cutover.models,
     webapp.idempotency.models,
     webapp.licensing.models,
     webapp.projects.models,

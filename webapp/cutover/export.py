@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from webapp.cutover.catalogue import Catalogue, Extent, survey
 from webapp.cutover.domain import SETTINGS, root_of
@@ -25,6 +25,8 @@ class RtdbExport:
         self._path, self._largest = path, largest
         self._root = root_of(root)
         self._surveyed: Catalogue | None = None
+
+    live: ClassVar[bool] = False
 
     @property
     def name(self) -> str:

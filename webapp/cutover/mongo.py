@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 from uuid import UUID
 
 from webapp.cutover.catalogue import MOST_STRAYS
@@ -38,6 +38,8 @@ class MongoExport:
         self._found: dict[Place, _Collected] | None = None
         self._strays: list[Stray] = []
         self._stray_count = 0
+
+    live: ClassVar[bool] = False
 
     @property
     def name(self) -> str:

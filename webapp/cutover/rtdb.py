@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from webapp.cutover.asking import Asking, NotIndexed
@@ -36,6 +36,8 @@ class RtdbRest:
         self._counts: dict[Place, int] = {}
         self._strays: list[Stray] = []
         self._stray_count = 0
+
+    live: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

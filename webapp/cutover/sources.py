@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 from uuid import UUID
 
 from webapp.failures import Failure
@@ -83,6 +83,9 @@ class Source(Protocol):
     Ids come in the order of their UTF-8 bytes (PostgreSQL's collation "C"), which Python's own order of texts is.
     Everything raises SourceError of some kind; a record that is wrong by itself is not an error of the source.
     """
+
+    # Whether others write to it meanwhile.
+    live: ClassVar[bool]
 
     @property
     def name(self) -> str:
