@@ -43,6 +43,7 @@ class Rooms(click.Group):
     ROOMS: ClassVar[dict[str, str]] = {
         "artifact": "webapp.artifacts.commands",
         "audit": "webapp.audit.commands",
+        "cutover": "webapp.cutover.commands",
         "db": "webapp.database.commands",
         "dev": "webapp.local.commands",
         "entitlement": "webapp.licensing.commands",

@@ -39,7 +39,11 @@ class Asking:
     ) -> None:  # fmt: skip
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds)
         self._http = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=4)
-        self._url, self._secret, self._pause = url.rstrip("/"), secret, pause
+        self._url, self._secret, self._pause, self._read_seconds = url.rstrip("/"), secret, pause, read_seconds
+
+    def again(self) -> Asking:
+        """The same with connections of its own."""
+        return Asking(self._url, self._secret, read_seconds=self._read_seconds, pause=self._pause)
 
     def get(self, path: str, query: Mapping[str, str] | None = None, *, most: int | None = None) -> IO[bytes]:
         """The answer's body, from its beginning; whoever asks closes it.

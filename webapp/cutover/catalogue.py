@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from webapp.cutover.layout import Kind, kind_of, tenant_of
-from webapp.cutover.scan import Reader, members, walk
+from webapp.cutover.reader import Reader
+from webapp.cutover.scan import members, walk
 from webapp.cutover.sources import Place, SourceUnreadable, Stray
 from webapp.cutover.spool import Spool
 

@@ -19,7 +19,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (tenant_id, source, collection) DO UPDATE SET phase = excluded.phase, after = excluded.after,
     mark = excluded.mark, carried = excluded.carried, updated_at = now()
 """
-_PLACES = "SELECT collection FROM cutover_checkpoints WHERE tenant_id = %s AND source = %s"
+_PLACES = "SELECT DISTINCT collection FROM cutover_checkpoints WHERE tenant_id = %s"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def write(cursor: Cursor, source: str, place: Place, progress: Progress) -> None
     cursor.execute(_WRITE, (*where, progress.phase, progress.after, progress.mark, progress.carried))
 
 
-def places(cursor: Cursor, source: str, tenant: UUID) -> list[str]:
-    """The collections that were carried over from this source before."""
-    cursor.execute(_PLACES, (tenant, source))
+def places(cursor: Cursor, tenant: UUID) -> list[str]:
+    """The tenant's collections that were ever carried over, from whichever source."""
+    cursor.execute(_PLACES, (tenant,))
     return [found for (found,) in cursor.fetchall()]

@@ -11,8 +11,9 @@ from webapp.cutover.catalogue import Catalogue, Extent, survey
 from webapp.cutover.domain import SETTINGS, root_of
 from webapp.cutover.layout import TREE_ID
 from webapp.cutover.meaning import read_json
-from webapp.cutover.scan import Reader, walk
-from webapp.cutover.sources import LARGEST_RECORD, Item, Place, SourceGone, Stray
+from webapp.cutover.reader import Reader
+from webapp.cutover.scan import walk
+from webapp.cutover.sources import LARGEST_RECORD, Item, Place, Source, SourceGone, Stray
 from webapp.cutover.spool import Spool
 
 
@@ -86,6 +87,9 @@ class RtdbExport:
         starts = extent.starts if extent else []
         step = max(1, len(starts) // pieces)
         return [one for one, _ in starts[step::step]][: pieces - 1]
+
+    def apart(self) -> Source:
+        return self
 
     def meaning(self, raw: bytes) -> Any:
         return read_json(raw)

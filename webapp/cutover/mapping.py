@@ -12,7 +12,6 @@ from webapp.cutover.sources import Item
 
 # Comparing walks a record by recursion; PostgreSQL itself would take some thousands of levels.
 DEEPEST = 200
-_MOMENTS = ("created_at", "updated_at")
 Meaning = Callable[[bytes], Any]
 
 
@@ -33,6 +32,14 @@ class Unmappable(ValueError):
         self.kind, self.detail = kind, detail
 
 
+class Fields(NamedTuple):
+    """The same, with the body as a value."""
+
+    body: dict[str, Any]
+    created_at: int | None
+    updated_at: int | None
+
+
 def row_of(collection: str, item: Item, meaning: Meaning) -> Row:
     """Raises Unmappable. What `item.value` holds is used up."""
     return row_with(collection, item.id, body_of(item, meaning))
@@ -40,11 +47,19 @@ def row_of(collection: str, item: Item, meaning: Meaning) -> Row:
 
 def row_with(collection: str, record_id: str, body: dict[str, Any]) -> Row:
     """The row of a body that `body_of` gave, which is used up. Raises Unmappable."""
+    fields = fields_of(collection, body)
+    try:
+        return Row(record_id, write_json(fields.body), fields.created_at, fields.updated_at)
+    except ValueError as error:
+        raise Unmappable(Kind.UNREADABLE, str(error)) from None
+
+
+def fields_of(collection: str, body: dict[str, Any]) -> Fields:
+    """Of a body that `body_of` gave, which is used up. Raises Unmappable."""
     if collection == SETTINGS:
-        return Row(record_id, _written(body), None, None)
+        return Fields(body, None, None)
     body.pop("id", None)
-    created_at, updated_at = (_moment(body.pop(name, None)) for name in _MOMENTS)
-    return Row(record_id, _written(body), created_at, updated_at)
+    return Fields(body, _moment(body.pop("created_at", None)), _moment(body.pop("updated_at", None)))
 
 
 def body_of(item: Item, meaning: Meaning) -> dict[str, Any]:
@@ -56,7 +71,8 @@ def body_of(item: Item, meaning: Meaning) -> dict[str, Any]:
         refuse_key(item.id)
     except KeyUnfit as error:
         raise Unmappable(Kind.BAD_ID, str(error)) from None
-    if raw.count(b"{") + raw.count(b"[") > DEEPEST and depth_of(raw) > DEEPEST:
+    # A level takes two bytes at least.
+    if len(raw) > 2 * DEEPEST and raw.count(b"{") + raw.count(b"[") > DEEPEST and depth_of(raw) > DEEPEST:
         raise Unmappable(Kind.TOO_DEEP)
     try:
         value = meaning(raw) if item.value is None else read_json(raw, item.value)
@@ -115,10 +131,3 @@ def _moment(value: Any) -> int | None:
     if found is None:
         raise Unmappable(Kind.BAD_TIME)
     return found
-
-
-def _written(body: dict[str, Any]) -> bytes:
-    try:
-        return write_json(body)
-    except ValueError as error:
-        raise Unmappable(Kind.UNREADABLE, str(error)) from None

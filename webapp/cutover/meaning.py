@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import orjson
 
 # orjson reads integers up to 64 bits exactly and longer ones as the nearest float.
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_LONG = b"0" * 19
+# By translation, which takes a tenth of what a pattern does.
+_DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
+
+
+def has_long_number(raw: bytes) -> bool:
+    """Whether there are so many digits in a row, in a number or a text, that orjson may read another number."""
+    return _LONG in raw.translate(_DIGITS)
 
 
 def read_json(raw: bytes, value: Any = None) -> Any:
@@ -17,7 +23,7 @@ def read_json(raw: bytes, value: Any = None) -> Any:
 
     Raises ValueError in words for what cannot be read: no JSON, no UTF-8, a number that no float is.
     """
-    if not _LONG_NUMBER.search(raw):
+    if not has_long_number(raw):
         if value is not None:
             return value
         try:

@@ -13,8 +13,8 @@ from webapp.cutover.domain import COLLECTIONS, SETTINGS
 from webapp.cutover.extended import plain, read_extended
 from webapp.cutover.layout import TREE_ID, tenant_of
 from webapp.cutover.meaning import read_json
-from webapp.cutover.scan import Reader
-from webapp.cutover.sources import LARGEST_RECORD, Item, Place, SourceGone, SourceUnreadable, Stray
+from webapp.cutover.reader import Reader
+from webapp.cutover.sources import LARGEST_RECORD, Item, Place, Source, SourceGone, SourceUnreadable, Stray
 from webapp.cutover.spool import Spool
 
 _PIECE = 64 * 1024
@@ -95,6 +95,9 @@ class MongoExport:
 
     def cuts(self, place: Place, pieces: int) -> list[str]:
         return []
+
+    def apart(self) -> Source:
+        return self
 
     def meaning(self, raw: bytes) -> Any:
         """The document without what became its id and its tenant."""

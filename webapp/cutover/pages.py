@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from webapp.cutover.asking import Asking, TooLarge
-from webapp.cutover.scan import Reader, walk
+from webapp.cutover.reader import Reader
+from webapp.cutover.scan import walk
 from webapp.cutover.sources import LARGEST_RECORD, Item, SourceUnreadable
 
 FIRST_COUNT, MOST_COUNT = 200, 5_000

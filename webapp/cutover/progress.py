@@ -22,7 +22,11 @@ class Meter:
 
     def begin(self, place: Place, total: int | None, start: int) -> None:
         """`total` records, of which `start` are done already."""
-        self._place, self._total, self._start, self._count = str(place), total, start, start
+        self.begin_all(str(place), total, start)
+
+    def begin_all(self, name: str, total: int | None, start: int = 0) -> None:
+        """The same for what is no single collection."""
+        self._place, self._total, self._start, self._count = name, total, start, start
         self._began = self._told = self._clock()
 
     def at(self, count: int) -> None:

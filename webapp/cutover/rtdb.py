@@ -13,8 +13,9 @@ from webapp.cutover.domain import SETTINGS, path_of
 from webapp.cutover.layout import TREE_ID, Kind, kind_of, tenant_of
 from webapp.cutover.meaning import read_json
 from webapp.cutover.pages import Pages, is_number, merged
-from webapp.cutover.scan import Reader, walk
-from webapp.cutover.sources import LARGEST_RECORD, Item, Place, SourceUnreadable, Stray
+from webapp.cutover.reader import Reader
+from webapp.cutover.scan import walk
+from webapp.cutover.sources import LARGEST_RECORD, Item, Place, Source, SourceUnreadable, Stray
 from webapp.cutover.spool import Spool
 
 # Clocks of those who write may be behind ours by this much: changes are asked for from so long before.
@@ -99,6 +100,9 @@ class RtdbRest:
 
     def cuts(self, place: Place, pieces: int) -> list[str]:
         return []  # the network is what one waits for
+
+    def apart(self) -> Source:
+        return RtdbRest(self._asking.again(), self._url, self._root, now=self._now)
 
     def meaning(self, raw: bytes) -> Any:
         return read_json(raw)

@@ -134,6 +134,10 @@ class Source(Protocol):
         empty."""
         ...
 
+    def apart(self) -> Source:
+        """The same for a process that was forked off: what it knows, and no connection of ours."""
+        ...
+
     def meaning(self, raw: bytes) -> Any:
         """What a record's text says, as a JSON value of ours. Raises ValueError where it is no such text."""
         ...

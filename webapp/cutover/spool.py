@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import pickle
 import tempfile
 from collections.abc import Iterator
@@ -13,14 +14,15 @@ RUN = 200_000
 RUN_BYTES = 16 * 1024 * 1024
 # Entries of a run that are read at once while runs are merged.
 _BLOCK = 200
+_HEAD = 8
 
 
 class Spool:
     """Entries `(id, …)` that go in as they come and come out in the order of their ids, equal ones in the order in
     which they came. What does not fit lies in the folder for temporary files."""
 
-    def __init__(self, run: int = RUN) -> None:
-        self._run, self._size = run, 0
+    def __init__(self, run: int | None = None) -> None:
+        self._run, self._size = run or RUN, 0
         self._waiting: list[tuple[Any, ...]] = []
         self._files: list[IO[bytes]] = []
 
@@ -35,7 +37,9 @@ class Spool:
         self._waiting.sort(key=_id_of)
         file = tempfile.TemporaryFile(prefix="moorage-cutover-")  # noqa: SIM115 - lives as long as the spool
         for begin in range(0, len(self._waiting), _BLOCK):
-            pickle.dump(self._waiting[begin : begin + _BLOCK], file, protocol=pickle.HIGHEST_PROTOCOL)
+            block = pickle.dumps(self._waiting[begin : begin + _BLOCK], protocol=pickle.HIGHEST_PROTOCOL)
+            file.write(len(block).to_bytes(_HEAD, "big") + block)
+        file.flush()
         self._files.append(file)
         self._waiting, self._size = [], 0
 
@@ -52,11 +56,10 @@ def _id_of(entry: tuple[Any, ...]) -> str:
 
 
 def _blocks(file: IO[bytes]) -> Iterator[tuple[Any, ...]]:
-    file.flush()
-    position = 0
-    size = file.seek(0, 2)
-    while position < size:
-        file.seek(position)
-        block = pickle.load(file)  # noqa: S301 - written by this process, in a file that has no name
-        position = file.tell()
-        yield from block
+    # By position: the file's own one is shared with every process that was forked off.
+    number, position = file.fileno(), 0
+    while head := os.pread(number, _HEAD, position):
+        length = int.from_bytes(head, "big")
+        block = os.pread(number, length, position + _HEAD)
+        position += _HEAD + length
+        yield from pickle.loads(block)  # noqa: S301 - written by this process, in a file that has no name

@@ -98,11 +98,12 @@ class Sync:
         return self._done
 
     def _emptied(self, places: list[Place]) -> list[Place]:
-        """Collections that the same source had at an earlier run, and has no more."""
+        """Collections that an earlier run carried over, of tenants that the source has, and that it has no more. (Of a
+        tenant that it does not have at all it may be an export of a part.)"""
         found = []
         for tenant in {place.tenant for place in places}:
             with self._target.transaction(tenant) as cursor:
-                found += [Place(tenant, one) for one in checkpoints.places(cursor, self._name, tenant)]
+                found += [Place(tenant, one) for one in checkpoints.places(cursor, tenant)]
         return [place for place in found if place not in places]
 
     def _place(self, place: Place) -> None:

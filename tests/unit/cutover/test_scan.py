@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.cutover.scan import Reader, members, walk
+from webapp.cutover.reader import Reader
+from webapp.cutover.scan import members, walk
 from webapp.cutover.sources import Item, SourceTruncated, SourceUnreadable
 
 texts = st.text(alphabet=st.sampled_from('ab"\\{}[],:é\u2028\U0001f680 \n'), max_size=12)
