@@ -156,7 +156,7 @@ def _pairs(
 
 def _side(place: Place, source: Source, item: Any) -> Side | str:
     try:
-        return Side(item.id, *fields_of(place.collection, body_of(item, source.meaning)))
+        return Side(item.id, *fields_of(place.collection, body_of(place.collection, item, source.meaning)))
     except Unmappable as refused:
         return refused.kind.code
 

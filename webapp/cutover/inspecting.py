@@ -43,7 +43,7 @@ class Inspector:
         """Whether the record can be a row."""
         self._path = f"{self._place}/{item.id}"
         try:
-            body = body_of(item, meaning)
+            body = body_of(self._collection, item, meaning)
             self._look(item, body)
             row_with(self._collection, item.id, body)
         except Unmappable as refused:

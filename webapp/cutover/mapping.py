@@ -12,6 +12,7 @@ from webapp.cutover.sources import Item
 
 # Comparing walks a record by recursion; PostgreSQL itself would take some thousands of levels.
 DEEPEST = 200
+_OWN = ("id", "created_at", "updated_at")
 Meaning = Callable[[bytes], Any]
 
 
@@ -42,7 +43,7 @@ class Fields(NamedTuple):
 
 def row_of(collection: str, item: Item, meaning: Meaning) -> Row:
     """Raises Unmappable. What `item.value` holds is used up."""
-    return row_with(collection, item.id, body_of(item, meaning))
+    return row_with(collection, item.id, body_of(collection, item, meaning))
 
 
 def row_with(collection: str, record_id: str, body: dict[str, Any]) -> Row:
@@ -62,7 +63,7 @@ def fields_of(collection: str, body: dict[str, Any]) -> Fields:
     return Fields(body, _moment(body.pop("created_at", None)), _moment(body.pop("updated_at", None)))
 
 
-def body_of(item: Item, meaning: Meaning) -> dict[str, Any]:
+def body_of(collection: str, item: Item, meaning: Meaning) -> dict[str, Any]:
     """The record's fields as they were given, with `id` and times among them. Raises Unmappable."""
     raw = item.raw
     if raw is None:
@@ -78,13 +79,22 @@ def body_of(item: Item, meaning: Meaning) -> dict[str, Any]:
         value = meaning(raw) if item.value is None else read_json(raw, item.value)
     except ValueError as error:
         raise Unmappable(Kind.UNREADABLE, str(error)) from None
-    if isinstance(value, list) or EXACT in (value if isinstance(value, dict) else ()):
+    if isinstance(value, list):
         value = exact_body(value)
-    if not isinstance(value, dict):
+    elif not isinstance(value, dict):
         raise Unmappable(Kind.NOT_AN_OBJECT)
+    elif EXACT in value:
+        value = exact_body(value) if collection == SETTINGS else _exact(value)
     if b"\\u0000" in raw and has_nul(value):
         raise Unmappable(Kind.NUL)
-    return value
+    body: dict[str, Any] = value
+    return body
+
+
+def _exact(value: dict[str, Any]) -> dict[str, Any]:
+    """`_exact` speaks of the body alone, without what the store adds."""
+    own = {name: value.pop(name) for name in _OWN if name in value}
+    return {**exact_body(value), **own}
 
 
 def depth_of(raw: bytes) -> int:
