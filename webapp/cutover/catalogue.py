@@ -22,6 +22,7 @@ class Extent:
 
     `starts`: every STRIDE-th record's id and the position of its name, for readers that begin in the middle. `ordered`:
     the file has the records in the order of their ids; else a reader makes `spool`, each record's id and position.
+    `repeated`: an id may stand there twice.
     """
 
     array: bool
@@ -29,6 +30,7 @@ class Extent:
     count: int = 0
     length: int = 0
     ordered: bool = True
+    repeated: bool = False
     starts: list[tuple[str, int]] = field(default_factory=list)
     spool: Spool | None = None
 
@@ -115,6 +117,7 @@ def _records(reader: Reader, array: bool, path: tuple[str, ...], found: Catalogu
                 found.stray((*path, item.id), len(item.raw or b""), "the same id stands again further down, and counts")
             else:
                 extent.ordered = False
+            extent.repeated = True
         last = item.id
         extent.count += 1
     if array or not extent.ordered:

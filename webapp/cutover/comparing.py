@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import orjson
 
 from webapp.cutover.agreed import Loosening
-from webapp.cutover.domain import canonical, digest, times_of
+from webapp.cutover.domain import SETTINGS, canonical, digest, times_of
 from webapp.cutover.findings import printable
-from webapp.cutover.mapping import Unmappable, body_of, fields_of
+from webapp.cutover.mapping import Unmappable, body_of, fields_of, quick_fields
 from webapp.cutover.meaning import write_json
 from webapp.cutover.rows import Side, read_rows, row_of_id
 from webapp.cutover.sources import Place, Source
 from webapp.cutover.target import Target
+from webapp.fields import LARGEST_EXACT
 from webapp.redaction import redact, redact_text
 
 # Kept to be looked at again, or shown; beyond, records are only counted.
@@ -111,12 +113,17 @@ def judged(record_id: str, here: Side | str | None, there: Side | None, times: f
         return Difference(record_id, UNMAPPABLE, {here: (None, None)})
     if here is None or there is None:
         return None if here is there else Difference(record_id, EXTRA if here is None else MISSING)
-    if here[2:] == there[2:] and _text(here.body) == _text(there.body):
+    dated = here.created_at == there.created_at and here.updated_at == there.updated_at
+    if dated and _text(here.body) == _text(there.body):
         return None
+    mine, theirs = decimal(here.body), decimal(there.body)
     # Both times are milliseconds by now: the canonical form would take small ones for seconds.
-    if here[2:] == there[2:] and digest(here.body, times) == digest(there.body, times):
+    if dated and digest(mine, times) == digest(theirs, times):
         return None
-    one, other = (_whole(side, times) for side in (here, there))
+    one, other = (
+        {**canonical(body, times), "created_at": side.created_at, "updated_at": side.updated_at}
+        for body, side in ((mine, here), (theirs, there))
+    )
     return Difference(record_id, DIFFERS, dict(_differing(one, other)))
 
 
@@ -132,6 +139,7 @@ def _pairs(
     source: Source, target: Target, piece: Piece, made: Compared
 ) -> Iterator[tuple[str, Side | str | None, Side | None]]:
     place = piece.place
+    quick = place.collection != SETTINGS
     rows = read_rows(target, place, after=piece.after, upto=piece.upto)
     row = next(rows, None)
     for item in source.records(place, after=piece.after, upto=piece.upto):
@@ -141,13 +149,13 @@ def _pairs(
             made.target += 1
             yield row.id, None, row
             row = next(rows, None)
-        here = _side(place, source, item)
         if row is not None and row.id == record_id:
             made.target += 1
-            yield record_id, here, row
+            fields = quick_fields(item) if quick else None
+            yield record_id, _side(place, source, item) if fields is None else Side(record_id, *fields), row
             row = next(rows, None)
         else:
-            yield record_id, here, None
+            yield record_id, _side(place, source, item), None
     while row is not None:
         made.target += 1
         yield row.id, None, row
@@ -168,8 +176,14 @@ def _text(body: Any) -> bytes | None:
         return repr(sorted(body.items())).encode()  # with an integer beyond 64 bits; as good a text as any
 
 
-def _whole(side: Side, times: frozenset[str]) -> dict[str, Any]:
-    return {**canonical(side.body, times), "created_at": side.created_at, "updated_at": side.updated_at}
+def decimal(value: Any) -> Any:
+    """The value with each float beyond 2^53 as the integer that its shortest text says: jsonb keeps numbers as decimal
+    digits, and gives 1.8446744073709552e19 back as 18446744073709552000, which is not the double's own integer."""
+    if isinstance(value, dict):
+        return {name: decimal(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [decimal(item) for item in value]
+    return int(Decimal(repr(value))) if isinstance(value, float) and abs(value) > LARGEST_EXACT else value
 
 
 def _differing(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:

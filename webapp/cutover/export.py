@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -56,18 +57,11 @@ class RtdbExport:
         if extent is None:
             return
         found = self._of(place, extent, after)
-        held: Item | None = None
-        for item in found:
-            if after is not None and item.id <= after:
-                continue
-            if held is not None and held.id != item.id:
-                yield held
-            if upto is not None and item.id > upto:
-                held = None
-                break
-            held = item
-        if held is not None:
-            yield held
+        if after is not None:
+            found = dropwhile(lambda item: item.id <= after, found)
+        if upto is not None:
+            found = takewhile(lambda item: item.id <= upto, found)
+        yield from _last_of_each(found) if extent.repeated else found
 
     def keys(self, place: Place) -> Iterator[str]:
         return (item.id for item in self.records(place))
@@ -134,3 +128,14 @@ class RtdbExport:
                 reader.key()
             _, _, raw, value = reader.value()
             yield Item(record_id, raw, value, at)
+
+
+def _last_of_each(items: Iterator[Item]) -> Iterator[Item]:
+    """Of items with one id, which come one after another, the last."""
+    held: Item | None = None
+    for item in items:
+        if held is not None and held.id != item.id:
+            yield held
+        held = item
+    if held is not None:
+        yield held

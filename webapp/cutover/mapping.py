@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from webapp.cutover.domain import EXACT, SETTINGS, KeyUnfit, exact_body, millis_of, refuse_key
+from webapp.cutover.domain import EXACT, FIRST_MILLIS, FORBIDDEN, SETTINGS, KeyUnfit, exact_body, millis_of, refuse_key
 from webapp.cutover.findings import Kind
-from webapp.cutover.meaning import read_json, write_json
+from webapp.cutover.meaning import has_long_number, read_json, write_json
 from webapp.cutover.sources import Item
 
 # Comparing walks a record by recursion; PostgreSQL itself would take some thousands of levels.
 DEEPEST = 200
+# Bytes of a record, and characters of an id, for which no limit has to be looked at.
+_ORDINARY, _SHORT = 2 * DEEPEST, 200
+_FAR = 8_640_000_000_000_000
 _OWN = ("id", "created_at", "updated_at")
 Meaning = Callable[[bytes], Any]
 
@@ -43,7 +46,30 @@ class Fields(NamedTuple):
 
 def row_of(collection: str, item: Item, meaning: Meaning) -> Row:
     """Raises Unmappable. What `item.value` holds is used up."""
+    if collection != SETTINGS:
+        fields = quick_fields(item)
+        if fields is not None and not FORBIDDEN.search(item.id) and 0 < len(item.id) < _SHORT and item.id.isascii():
+            return Row(item.id, write_json(fields.body), fields.created_at, fields.updated_at)
     return row_with(collection, item.id, body_of(collection, item, meaning))
+
+
+def quick_fields(item: Item) -> Fields | None:
+    """The fields of an ordinary record of a collection, in a fraction of the time; None for every other, which is for
+    `body_of` and `fields_of`. Whether its id is a good one is not looked at. What `item.value` holds is used up."""
+    raw, value = item.raw, item.value
+    if raw is None or type(value) is not dict or EXACT in value or len(raw) > _ORDINARY:
+        return None
+    # 400 bytes are no 200 levels; what else would need care shows in the bytes.
+    if b"\\u0000" in raw or has_long_number(raw):
+        return None
+    created_at, updated_at = value.get("created_at"), value.get("updated_at")
+    for moment in (created_at, updated_at):
+        if moment is not None and not (type(moment) is int and FIRST_MILLIS <= moment < _FAR):
+            return None
+    value.pop("id", None)
+    value.pop("created_at", None)
+    value.pop("updated_at", None)
+    return Fields(value, created_at, updated_at)
 
 
 def row_with(collection: str, record_id: str, body: dict[str, Any]) -> Row:

@@ -9,22 +9,24 @@ import orjson
 
 from webapp.cutover.meaning import has_long_number, read_json
 from webapp.cutover.sources import Place
-from webapp.cutover.target import Target
+from webapp.cutover.target import Cursor, Target
 
 FIRST_PAGE, LARGEST_PAGE = 500, 5_000
 # What a page is to be about. Bytes.
 _AIM = 2 * 1024 * 1024
-# One JSON text a page: it is read by one call, where rows would be made one by one.
-_PAGE = """
-SELECT convert_to(coalesce(json_agg(json_build_array(id, body, created_at, updated_at))::text, '[]'), 'UTF8') FROM (
+# One JSON text a page: it is read by one call, where rows would be made one by one. Put together by hand, as
+# json_build_array takes half as long again.
+_ROW = """concat('[', to_json(id)::text, ',', body::text, ',', coalesce(created_at::text, 'null'), ',',
+    coalesce(updated_at::text, 'null'), ']')"""
+_PAGE = f"""
+SELECT coalesce('[' || string_agg({_ROW}, ',') || ']', '[]') FROM (
     SELECT id, body, created_at, updated_at FROM records
     WHERE tenant_id = %(tenant)s AND collection = %(collection)s AND id > %(after)s
     AND (%(upto)s::text IS NULL OR id <= %(upto)s) ORDER BY id LIMIT %(count)s) page
-"""
-_ONE = """
-SELECT convert_to(json_build_array(id, body, created_at, updated_at)::text, 'UTF8') FROM records
-WHERE tenant_id = %(tenant)s AND collection = %(collection)s AND id = %(id)s
-"""
+"""  # noqa: S608 - no value is in it
+_ONE = f"""
+SELECT {_ROW} FROM records WHERE tenant_id = %(tenant)s AND collection = %(collection)s AND id = %(id)s
+"""  # noqa: S608 - no value is in it
 
 
 class Side(NamedTuple):
@@ -43,11 +45,10 @@ def read_rows(target: Target, place: Place, *, after: str | None, upto: str | No
     reached = after or ""  # no id is empty
     while True:
         with target.transaction(place.tenant) as cursor:
-            cursor.execute(_PAGE, {**where, "after": reached, "count": count}, binary=True)
-            [raw] = cursor.fetchone() or [b"[]"]
+            cursor.execute(_PAGE, {**where, "after": reached, "count": count})
+            raw = _bytes(cursor) or b"[]"
         page = _read(raw)
-        for row in page:
-            yield Side(*row)
+        yield from map(Side._make, page)
         if len(page) < count:
             return
         reached = page[-1][0]
@@ -56,9 +57,15 @@ def read_rows(target: Target, place: Place, *, after: str | None, upto: str | No
 
 def row_of_id(target: Target, place: Place, record_id: str) -> Side | None:
     with target.transaction(place.tenant) as cursor:
-        cursor.execute(_ONE, {"tenant": place.tenant, "collection": place.collection, "id": record_id}, binary=True)
-        found = cursor.fetchone()
-    return Side(*_read(found[0])) if found else None
+        cursor.execute(_ONE, {"tenant": place.tenant, "collection": place.collection, "id": record_id})
+        raw = _bytes(cursor)
+    return Side(*_read(raw)) if raw else None
+
+
+def _bytes(cursor: Cursor) -> bytes | None:
+    """The one value of an answer as it came, which is UTF-8: to make a text of it first is time for nothing."""
+    result = cursor.pgresult
+    return result.get_value(0, 0) if result is not None and result.ntuples else None
 
 
 def _read(raw: bytes) -> list[Any]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from uuid import UUID
 
+from psycopg import errors
+
 from webapp.cutover import checkpoints, target
 from webapp.cutover.checkpoints import Progress
 from webapp.cutover.findings import Findings, Kind
@@ -145,11 +147,26 @@ class Sync:
         self._meter.end()
 
     def _write(self, place: Place, batch: _Batch, after: str | None, upto: str | None, reached: Progress) -> Written:
-        with self._target.transaction(place.tenant, keep=not self._dry) as cursor:
+        try:
+            return self._written(place, batch, after, upto, reached)
+        except errors.UniqueViolation:  # somebody wrote one of these records at this moment
+            return self._written(place, batch, after, upto, reached, alone=False)
+
+    def _written(
+        self, place: Place, batch: _Batch, after: str | None, upto: str | None, reached: Progress,
+        *, alone: bool = True,
+    ) -> Written:  # fmt: skip
+        # The checkpoint is lost with its batch, so only the last one has to wait for the disk.
+        with self._target.transaction(place.tenant, keep=not self._dry, lasting=reached.complete) as cursor:
             target.fill(cursor, batch.rows, batch.unmappable)
-            missing = target.gone(cursor, place, after, upto)
+            begin: str | None = after
+            if alone and batch.last is not None and target.empty(cursor, place, after, batch.last):
+                written = target.insert(cursor, place)
+                begin = batch.last  # nothing was there before it, so nothing is gone
+            else:
+                written = target.upsert(cursor, place) if batch.rows else Written()
+            missing = target.gone(cursor, place, begin, upto) if begin is None or begin != upto else []
             deleted = target.delete(cursor, place, self._really_gone(place, missing))
-            written = target.upsert(cursor, place) if batch.rows else Written()
             checkpoints.write(cursor, self._name, place, reached)
         return Written(written.inserted, written.updated, deleted)
 

@@ -48,6 +48,14 @@ SELECT id FROM records r WHERE tenant_id = %(tenant)s AND collection = %(collect
 AND NOT EXISTS (SELECT FROM cutover_keys k WHERE k.id = r.id) ORDER BY id
 """
 _DELETE = "DELETE FROM records WHERE tenant_id = %(tenant)s AND collection = %(collection)s AND id = ANY(%(ids)s)"
+_ANY = """
+SELECT EXISTS (SELECT FROM records WHERE tenant_id = %(tenant)s AND collection = %(collection)s
+    AND (%(after)s::text IS NULL OR id > %(after)s) AND (%(upto)s::text IS NULL OR id <= %(upto)s))
+"""
+_INSERT = """
+INSERT INTO records (tenant_id, collection, id, body, created_at, updated_at)
+SELECT %(tenant)s, %(collection)s, id, body, created_at, updated_at FROM cutover_batch WHERE body IS NOT NULL
+"""
 # A row that an UPDATE made has an xmax; one that was inserted has none.
 _UPSERT = """
 WITH done AS (
@@ -103,12 +111,17 @@ class Target:
             raise CutoverRunning("Another cutover writes into this database. Wait for its end, or stop it first.")
 
     @contextmanager
-    def transaction(self, tenant: UUID | None, *, keep: bool = True, **further: str) -> Iterator[Cursor]:
-        """As a tenant; without one, as nobody, with the claims given. Without `keep` all is undone at its end."""
+    def transaction(
+        self, tenant: UUID | None, *, keep: bool = True, lasting: bool = True, **further: str
+    ) -> Iterator[Cursor]:
+        """As a tenant; without one, as nobody, with the claims given. Without `keep` all is undone at its end; without
+        `lasting` a crash of the server within a second may undo it, as a whole."""
         claims = json.dumps({**({"tenant_id": str(tenant)} if tenant else {}), **further})
         try:
             with self._connection.transaction(force_rollback=not keep), self._connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('request.jwt.claims', %s, true)", (claims,))
+                if not lasting:
+                    cursor.execute("SET LOCAL synchronous_commit = off")
                 yield cursor
         except (errors.InsufficientResources, errors.DiskFull, errors.ConfigurationLimitExceeded) as error:
             raise TargetFull(
@@ -141,6 +154,17 @@ def upsert(cursor: Cursor, place: Place) -> Written:
     cursor.execute(_UPSERT, _where(place))
     inserted, updated = cursor.fetchone() or (0, 0)
     return Written(inserted, updated)
+
+
+def insert(cursor: Cursor, place: Place) -> Written:
+    """The same where none of the rows is there yet: half the work. Raises UniqueViolation where one is."""
+    cursor.execute(_INSERT, _where(place))
+    return Written(cursor.rowcount)
+
+
+def empty(cursor: Cursor, place: Place, after: str | None, upto: str | None) -> bool:
+    """Whether nothing is here with `after` < id <= `upto`."""
+    return cursor.execute(_ANY, {**_where(place), "after": after, "upto": upto}).fetchone() == (False,)
 
 
 def gone(cursor: Cursor, place: Place, after: str | None, upto: str | None) -> list[str]:

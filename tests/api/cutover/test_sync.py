@@ -101,7 +101,7 @@ def test_no_other_tenants_rows_and_no_other_collections_are_touched(
 ) -> None:
     other, bots = Place(found_tenant(), notes.collection), Place(notes.tenant, "bots")
     sync(export({notes: numbered(3), other: numbered(4), bots: numbered(2)}))
-    sync(export({notes: {"only": {"n": 1}}}))
+    sync(export({notes: {"only": {"n": 1}}, bots: numbered(2)}))
     assert list(rows(notes)) == ["only"] and len(rows(other)) == 4 and len(rows(bots)) == 2
 
 
@@ -145,6 +145,30 @@ def test_a_source_that_goes_midway_leaves_what_was_carried_and_the_next_run_goes
     [carried] = sync(source).carried
     assert (carried.how, counts(carried)) == ("rest", (60, 60, 0, 1))
     assert list(rows(notes)) == list(numbered(100))
+
+
+def test_a_run_that_was_cut_off_after_its_last_record_deletes_nothing_but_what_is_gone(
+    export: Export, sync: Run, rows: Read, notes: Place, owner: DatabaseUrl
+) -> None:
+    source = export({notes: numbered(5)})
+    sync(source)
+    into = Target(owner)
+    for left in ("-N00004", "-N00002"):
+        with into.transaction(notes.tenant) as cursor:
+            checkpoints.write(cursor, source.name, notes, checkpoints.reading(left, None, 5))
+        [carried] = sync(source).carried
+        assert (carried.how, carried.inserted, carried.deleted) == ("rest", 0, 0)
+        assert list(rows(notes)) == list(numbered(5))
+    into.close()
+
+
+def test_a_collection_that_a_later_export_has_no_more_is_emptied(
+    export: Export, sync: Run, rows: Read, notes: Place
+) -> None:
+    bots = Place(notes.tenant, "bots")
+    sync(export({notes: numbered(3), bots: numbered(2)}))
+    sync(export({bots: numbered(2)}, "later.json"))
+    assert rows(notes) == {} and len(rows(bots)) == 2
 
 
 def test_an_empty_source_is_an_error_and_no_deletion_of_everything(
