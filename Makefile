@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test test-lab test-fast check-migrations up dev plan deploy rollback backup verify-backup ps logs \
   request releases secret alert-test check-outside images scan-images ship-images verify-image rotate-secrets drift \
-  harden audit-host audit lint docs dashboards lock pin bench-host bench-deploy bench-ops bench-api chaos drills fuzz clean
+  harden audit-host audit lint docs dashboards lock pin bench-host bench-deploy bench-ops bench-api bench-cutover chaos drills fuzz clean
 
 INVENTORY ?= inventories/lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -183,6 +183,10 @@ bench-ops: ## Backup and restore of 1 GB beside the bare tools, p95 meanwhile, R
 bench-api: ## The API's hot paths beside a bare function, 5,000 sockets held, a command's way: [PARTS="http sockets commands"]; wants wrk
 	@.ci/venv full
 	@python -m tests.bench.api $(PARTS)
+
+bench-cutover: ## A cutover's sync beside a bare COPY, its verify, and memory over a tenfold larger input: [RECORDS=200000]
+	@.ci/venv full
+	@RECORDS=$(or $(RECORDS),200000) python -m tests.bench.cutover
 
 clean: ## Removes .venv and .moorage (data of `make up` too)
 	@rm -rf .venv .moorage
