@@ -8,8 +8,10 @@ the ids alone tell what was deleted.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from uuid import UUID
@@ -19,7 +21,7 @@ from psycopg import errors
 from webapp.cutover import checkpoints, target
 from webapp.cutover.checkpoints import Progress
 from webapp.cutover.findings import Findings, Kind
-from webapp.cutover.mapping import Row, Unmappable, row_of
+from webapp.cutover.mapping import Unmappable, row_of
 from webapp.cutover.progress import Meter
 from webapp.cutover.scan import encodable
 from webapp.cutover.sources import Item, Place, Source, SourceUnreadable
@@ -28,6 +30,7 @@ from webapp.failures import Failure
 
 # A batch ends with whichever comes first.
 BATCH_ROWS, BATCH_BYTES = 5_000, 4 * 1024 * 1024
+_SWITCH_SECONDS = 0.0002
 
 
 class UnknownTenant(Failure):
@@ -63,9 +66,11 @@ class Synced:
 
 @dataclass
 class _Batch:
-    rows: list[Row] = field(default_factory=list)
-    unmappable: list[str] = field(default_factory=list)
+    """`lines` as target.fill takes them, `rows` of them with a row, out of `count` records."""
+
+    lines: list[bytes] = field(default_factory=list)
     size: int = 0
+    rows: int = 0
     count: int = 0
     last: str | None = None
 
@@ -131,7 +136,7 @@ class Sync:
         place, after, done = carried.place, start.after, start.carried
         batches = self._batches(carried, self._source.records(place, after=after))
         # PostgreSQL works on one batch while the next is read and mapped.
-        with ThreadPoolExecutor(1, thread_name_prefix="cutover-write") as writer:
+        with _prompt(), ThreadPoolExecutor(1, thread_name_prefix="cutover-write") as writer:
             waiting: Future[Written] | None = None
             for batch, last in _with_last(batches):
                 if waiting is not None:
@@ -158,7 +163,7 @@ class Sync:
     ) -> Written:  # fmt: skip
         # The checkpoint is lost with its batch, so only the last one has to wait for the disk.
         with self._target.transaction(place.tenant, keep=not self._dry, lasting=reached.complete) as cursor:
-            target.fill(cursor, batch.rows, batch.unmappable)
+            target.fill(cursor, batch.lines)
             begin: str | None = after
             if alone and batch.last is not None and target.empty(cursor, place, after, batch.last):
                 written = target.insert(cursor, place)
@@ -175,7 +180,7 @@ class Sync:
         self._meter.begin(place, None, 0)
         for batch in self._batches(carried, changes):
             with self._target.transaction(place.tenant, keep=not self._dry) as cursor:
-                target.fill(cursor, batch.rows, batch.unmappable)
+                target.fill(cursor, batch.lines)
                 carried.add(target.upsert(cursor, place))
             self._meter.at(carried.read)
         with self._target.transaction(place.tenant, keep=not self._dry) as cursor:
@@ -204,15 +209,29 @@ class Sync:
             except Unmappable as refused:
                 self._left_out(carried, item, refused.kind, batch)
                 continue
-            batch.rows.append(row)
-            batch.size += len(row.body)
+            line = target.line_of(row)
+            batch.lines.append(line)
+            batch.rows += 1
+            batch.size += len(line)
         yield batch
 
     def _left_out(self, carried: Carried, item: Item, kind: Kind, batch: _Batch) -> None:
         carried.left_out += 1
         self._done.findings.add(kind, carried.place.collection, f"{carried.place}/{item.id}")
         if encodable(item.id) and "\0" not in item.id and kind is not Kind.BAD_ID:
-            batch.unmappable.append(item.id)
+            batch.lines.append(target.line_without_row(item.id))
+
+
+@contextmanager
+def _prompt() -> Iterator[None]:
+    """A thread that PostgreSQL has answered is let on at once: by default it waits 5 ms for the one that maps, and that
+    after each piece of a COPY."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _with_last(batches: Iterator[_Batch]) -> Iterator[tuple[_Batch, bool]]:

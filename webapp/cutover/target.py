@@ -40,7 +40,7 @@ _BATCH = (
 _KEYS = 'CREATE TEMPORARY TABLE IF NOT EXISTS cutover_keys (id text COLLATE "C") ON COMMIT DELETE ROWS'
 _GONE = """
 SELECT id FROM records r WHERE tenant_id = %(tenant)s AND collection = %(collection)s
-AND (%(after)s::text IS NULL OR id > %(after)s) AND (%(upto)s::text IS NULL OR id <= %(upto)s)
+AND id > %(after)s AND (%(all)s OR id <= %(upto)s)
 AND NOT EXISTS (SELECT FROM cutover_batch b WHERE b.id = r.id) ORDER BY id
 """
 _GONE_BY_KEYS = """
@@ -48,9 +48,10 @@ SELECT id FROM records r WHERE tenant_id = %(tenant)s AND collection = %(collect
 AND NOT EXISTS (SELECT FROM cutover_keys k WHERE k.id = r.id) ORDER BY id
 """
 _DELETE = "DELETE FROM records WHERE tenant_id = %(tenant)s AND collection = %(collection)s AND id = ANY(%(ids)s)"
-_ANY = """
-SELECT EXISTS (SELECT FROM records WHERE tenant_id = %(tenant)s AND collection = %(collection)s
-    AND (%(after)s::text IS NULL OR id > %(after)s) AND (%(upto)s::text IS NULL OR id <= %(upto)s))
+# In the order of the key, so that no other index looks as good while the table has no statistics.
+_NEXT = """
+SELECT id FROM records WHERE tenant_id = %(tenant)s AND collection = %(collection)s AND id > %(after)s
+ORDER BY tenant_id, collection, id LIMIT 1
 """
 _INSERT = """
 INSERT INTO records (tenant_id, collection, id, body, created_at, updated_at)
@@ -99,6 +100,8 @@ class Target:
 
     def __init__(self, url: DatabaseUrl) -> None:
         limits = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS}"
+        # A table that is being filled has no statistics yet; whatever is asked of it here, its key answers.
+        limits += " -c enable_seqscan=off"
         told: dict[str, Any] = {"application_name": APPLICATION, "options": limits, "connect_timeout": 10, **KEEPALIVE}
         self._connection = psycopg.connect(url.render(), autocommit=True, **told)
 
@@ -135,16 +138,26 @@ class Target:
             return {found for (found,) in cursor.execute("SELECT id FROM tenants").fetchall()}
 
 
-def fill(cursor: Cursor, rows: Sequence[Row], unmappable: Iterable[str] = ()) -> None:
-    """Brings rows where `upsert` and `gone` find them, for the length of this transaction. Ids of records that can be
-    no rows are there, too, so that what they were before is not taken for deleted."""
+def line_of(row: Row) -> bytes:
+    """A row as `fill` takes it: COPY's text format. Tabs and line ends are in no id, and compact JSON has them
+    escaped."""
+    body = row.body
+    if b"\\" in body:
+        body = body.replace(b"\\", b"\\\\")
+    head = _escaped(row.id)
+    if row.created_at is None or row.updated_at is None:
+        return b"%b\t%b\t%b\t%b\n" % (head, body, _number(row.created_at), _number(row.updated_at))
+    return b"%b\t%b\t%d\t%d\n" % (head, body, row.created_at, row.updated_at)
+
+
+def line_without_row(record_id: str) -> bytes:
+    """Of a record that can be no row: its id is there, so that what it was before is not taken for deleted."""
+    return _escaped(record_id) + b"\t\\N\t\\N\t\\N\n"
+
+
+def fill(cursor: Cursor, lines: Iterable[bytes]) -> None:
+    """Brings rows where `upsert`, `insert` and `gone` find them, for the length of this transaction."""
     cursor.execute(_BATCH)
-    lines = [
-        b"%b\t%b\t%b\t%b\n"
-        % (_escaped(row.id.encode()), _escaped(row.body), _number(row.created_at), _number(row.updated_at))
-        for row in rows
-    ]
-    lines += [_escaped(one.encode()) + b"\t\\N\t\\N\t\\N\n" for one in unmappable]
     with cursor.copy("COPY cutover_batch FROM STDIN") as copy:
         copy.write(b"".join(lines))
 
@@ -162,14 +175,16 @@ def insert(cursor: Cursor, place: Place) -> Written:
     return Written(cursor.rowcount)
 
 
-def empty(cursor: Cursor, place: Place, after: str | None, upto: str | None) -> bool:
+def empty(cursor: Cursor, place: Place, after: str | None, upto: str) -> bool:
     """Whether nothing is here with `after` < id <= `upto`."""
-    return cursor.execute(_ANY, {**_where(place), "after": after, "upto": upto}).fetchone() == (False,)
+    found = cursor.execute(_NEXT, {**_where(place), "after": after or ""}).fetchone()
+    return found is None or found[0] > upto
 
 
 def gone(cursor: Cursor, place: Place, after: str | None, upto: str | None) -> list[str]:
     """The ids with `after` < id <= `upto` that are here and not in the batch."""
-    cursor.execute(_GONE, {**_where(place), "after": after, "upto": upto})
+    # No id is empty.
+    cursor.execute(_GONE, {**_where(place), "after": after or "", "upto": upto or "", "all": upto is None})
     return [found for (found,) in cursor.fetchall()]
 
 
@@ -178,7 +193,7 @@ def gone_by_keys(cursor: Cursor, place: Place, keys: Iterable[str]) -> list[str]
     cursor.execute(_KEYS)
     with cursor.copy("COPY cutover_keys FROM STDIN") as copy:
         for key in keys:
-            copy.write(_escaped(key.encode("utf-8", "replace")) + b"\n")
+            copy.write(_escaped(key) + b"\n")
     cursor.execute(_GONE_BY_KEYS, _where(place))
     return [found for (found,) in cursor.fetchall()]
 
@@ -194,9 +209,9 @@ def _where(place: Place) -> dict[str, Any]:
     return {"tenant": place.tenant, "collection": place.collection}
 
 
-def _escaped(text: bytes) -> bytes:
-    """As COPY's text format has it. Tabs and line ends are in no id, and compact JSON has them escaped."""
-    return text.replace(b"\\", b"\\\\") if b"\\" in text else text
+def _escaped(text: str) -> bytes:
+    raw = text.encode("utf-8", "replace")
+    return raw.replace(b"\\", b"\\\\") if b"\\" in raw else raw
 
 
 def _number(value: int | None) -> bytes:
