@@ -7,7 +7,7 @@ from typing import IO
 
 from webapp.cutover.layout import Kind, kind_of, tenant_of
 from webapp.cutover.reader import Reader
-from webapp.cutover.scan import members, walk
+from webapp.cutover.scan import blocks, members, walk
 from webapp.cutover.sources import Place, SourceUnreadable, Stray
 from webapp.cutover.spool import Spool
 
@@ -20,9 +20,9 @@ MOST_STRAYS = 200
 class Extent:
     """A collection in the file: where its object or array begins.
 
-    `starts`: every STRIDE-th record's id and the position of its name, for readers that begin in the middle. `ordered`:
-    the file has the records in the order of their ids; else a reader makes `spool`, each record's id and position.
-    `repeated`: an id may stand there twice.
+    `starts`: about every STRIDE-th record's id and the position of its name, for readers that begin in the middle
+    (`noted`: the last of them). `ordered`: the file has the records in the order of their ids; else a reader makes
+    `spool`, each record's id and position.
     """
 
     array: bool
@@ -30,7 +30,7 @@ class Extent:
     count: int = 0
     length: int = 0
     ordered: bool = True
-    repeated: bool = False
+    noted: int = 0
     starts: list[tuple[str, int]] = field(default_factory=list)
     spool: Spool | None = None
 
@@ -95,7 +95,7 @@ def _place(reader: Reader, path: tuple[str, ...], root: tuple[str, ...], kind: K
         _, end, raw, _ = reader.value()
         extent = Extent(False, begin, count=int(raw != b"null"), length=end - begin)
     elif first in b"{[":
-        extent = _records(reader, first == 0x5B, path, found)
+        extent = _records(reader, first == 0x5B)
     else:
         _enter(reader, path, root, found)
         return
@@ -106,20 +106,26 @@ def _place(reader: Reader, path: tuple[str, ...], root: tuple[str, ...], kind: K
         found.places[place] = extent
 
 
-def _records(reader: Reader, array: bool, path: tuple[str, ...], found: Catalogue) -> Extent:
+def _records(reader: Reader, array: bool) -> Extent:
     extent = Extent(array, reader.at)
+    if array:
+        extent.count = sum(1 for _ in walk(reader, array=True))
+        return extent
     last = ""
-    for item in walk(reader, array=array):
-        if extent.count % STRIDE == 0:
-            extent.starts.append((item.id, item.at))
-        if item.id <= last and extent.count:
-            if item.id == last:
-                found.stray((*path, item.id), len(item.raw or b""), "the same id stands again further down, and counts")
-            else:
-                extent.ordered = False
-            extent.repeated = True
-        last = item.id
-        extent.count += 1
-    if array or not extent.ordered:
+    for found in blocks(reader):
+        if isinstance(found, list):
+            begin, names = (found[0].at if found else 0), [item.id for item in found]
+        else:
+            begin, names = found[0], list(found[1])
+        if not names:
+            continue
+        if names[0] < last or names != sorted(names):
+            extent.ordered = False
+        last = names[-1]
+        extent.count += len(names)
+        if extent.count >= extent.noted + STRIDE:
+            extent.noted = extent.count
+            extent.starts.append((names[0], begin))
+    if not extent.ordered:
         extent.starts = []
     return extent

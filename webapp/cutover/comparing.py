@@ -15,11 +15,11 @@ import orjson
 
 from webapp.cutover.agreed import Loosening
 from webapp.cutover.domain import SETTINGS, canonical, digest, times_of
-from webapp.cutover.findings import printable
+from webapp.cutover.findings import Kind, printable
 from webapp.cutover.mapping import Unmappable, body_of, fields_of, quick_fields
 from webapp.cutover.meaning import write_json
 from webapp.cutover.rows import Side, read_rows, row_of_id
-from webapp.cutover.sources import Place, Source
+from webapp.cutover.sources import Item, Place, Source
 from webapp.cutover.target import Target
 from webapp.fields import LARGEST_EXACT
 from webapp.redaction import redact, redact_text
@@ -116,10 +116,13 @@ def judged(record_id: str, here: Side | str | None, there: Side | None, times: f
     dated = here.created_at == there.created_at and here.updated_at == there.updated_at
     if dated and _text(here.body) == _text(there.body):
         return None
-    mine, theirs = decimal(here.body), decimal(there.body)
-    # Both times are milliseconds by now: the canonical form would take small ones for seconds.
-    if dated and digest(mine, times) == digest(theirs, times):
-        return None
+    try:
+        mine, theirs = decimal(here.body), decimal(there.body)
+        # Both times are milliseconds by now: the canonical form would take small ones for seconds.
+        if dated and digest(mine, times) == digest(theirs, times):
+            return None
+    except (ValueError, RecursionError):
+        return Difference(record_id, UNMAPPABLE, {Kind.TOO_DEEP.code: (None, None)})
     one, other = (
         {**canonical(body, times), "created_at": side.created_at, "updated_at": side.updated_at}
         for body, side in ((mine, here), (theirs, there))
@@ -142,7 +145,7 @@ def _pairs(
     quick = place.collection != SETTINGS
     rows = read_rows(target, place, after=piece.after, upto=piece.upto)
     row = next(rows, None)
-    for item in source.records(place, after=piece.after, upto=piece.upto):
+    for item in source.values(place, after=piece.after, upto=piece.upto):
         record_id = item.id
         made.source += 1
         while row is not None and row.id < record_id:
@@ -162,7 +165,12 @@ def _pairs(
         row = next(rows, None)
 
 
-def _side(place: Place, source: Source, item: Any) -> Side | str:
+def _side(place: Place, source: Source, item: Item) -> Side | str:
+    try:
+        if item.raw == b"":
+            item = item._replace(raw=write_json(item.value))
+    except ValueError:
+        return Kind.TOO_DEEP.code
     try:
         return Side(item.id, *fields_of(place.collection, body_of(place.collection, item, source.meaning)))
     except Unmappable as refused:

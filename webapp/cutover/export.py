@@ -8,12 +8,12 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-from webapp.cutover.catalogue import Catalogue, Extent, survey
+from webapp.cutover.catalogue import MOST_STRAYS, Catalogue, Extent, survey
 from webapp.cutover.domain import SETTINGS, root_of
-from webapp.cutover.layout import TREE_ID
-from webapp.cutover.meaning import read_json
+from webapp.cutover.layout import TENANTS, TREE_ID
+from webapp.cutover.meaning import read_json, write_json
 from webapp.cutover.reader import Reader
-from webapp.cutover.scan import walk
+from webapp.cutover.scan import blocks, walk
 from webapp.cutover.sources import LARGEST_RECORD, Item, Place, Source, SourceGone, Stray
 from webapp.cutover.spool import Spool
 
@@ -27,6 +27,7 @@ class RtdbExport:
         self._path, self._largest = path, largest
         self._root = root_of(root)
         self._surveyed: Catalogue | None = None
+        self._repeated: set[tuple[Place, str]] = set()
 
     live: ClassVar[bool] = False
 
@@ -61,7 +62,17 @@ class RtdbExport:
             found = dropwhile(lambda item: item.id <= after, found)
         if upto is not None:
             found = takewhile(lambda item: item.id <= upto, found)
-        yield from _last_of_each(found) if extent.repeated else found
+        yield from self._last_of_each(place, found)
+
+    def values(self, place: Place, *, after: str | None = None, upto: str | None = None) -> Iterator[Item]:
+        extent = self._catalogue.places.get(place)
+        if extent is None or extent.array or not extent.ordered or place.collection == SETTINGS:
+            yield from self.records(place, after=after, upto=upto)
+            return
+        found = self._values(extent, after)
+        if after is not None:
+            found = dropwhile(lambda item: item.id <= after, found)
+        yield from found if upto is None else takewhile(lambda item: item.id <= upto, found)
 
     def keys(self, place: Place) -> Iterator[str]:
         return (item.id for item in self.records(place))
@@ -109,10 +120,20 @@ class RtdbExport:
             elif extent.array or not extent.ordered:
                 yield from self._sorted(file, extent)
             else:
-                at = bisect_right(extent.starts, after, key=lambda start: start[0]) - 1 if after is not None else 0
-                inside = bool(extent.starts) and at > 0
-                begin = extent.starts[at][1] if inside else extent.begin
-                yield from walk(Reader(file, begin, largest=self._largest), inside=inside)
+                reader, inside = self._from(file, extent, after)
+                yield from walk(reader, inside=inside)
+
+    def _blocks(
+        self, file: IO[bytes], extent: Extent, after: str | None
+    ) -> Iterator[tuple[int, dict[str, Any]] | list[Item]]:
+        reader, inside = self._from(file, extent, after)
+        return blocks(reader, inside=inside)
+
+    def _from(self, file: IO[bytes], extent: Extent, after: str | None) -> tuple[Reader, bool]:
+        """A reader near the first record behind an id, and whether it is inside of the collection already."""
+        at = bisect_right(extent.starts, after, key=lambda start: start[0]) - 1 if after is not None else -1
+        begin = extent.starts[at][1] if at >= 0 else extent.begin
+        return Reader(file, begin, largest=self._largest), at >= 0
 
     def _sorted(self, file: IO[bytes], extent: Extent) -> Iterator[Item]:
         """The records of a collection that the file has in another order, such as RTDB's own, which puts numbers first
@@ -129,13 +150,38 @@ class RtdbExport:
             _, _, raw, value = reader.value()
             yield Item(record_id, raw, value, at)
 
-
-def _last_of_each(items: Iterator[Item]) -> Iterator[Item]:
-    """Of items with one id, which come one after another, the last."""
-    held: Item | None = None
-    for item in items:
-        if held is not None and held.id != item.id:
+    def _values(self, extent: Extent, after: str | None) -> Iterator[Item]:
+        held: Item | None = None  # of an id that stands twice, the last counts
+        with self._open() as file:
+            for found in self._blocks(file, extent, after):
+                items = found if isinstance(found, list) else [_item(*pair) for pair in found[1].items()]
+                for item in items:
+                    if held is not None and held.id != item.id:
+                        yield held
+                    held = item
+        if held is not None:
             yield held
-        held = item
-    if held is not None:
-        yield held
+
+    def _last_of_each(self, place: Place, items: Iterator[Item]) -> Iterator[Item]:
+        """Of items with one id, which come one after another, the last."""
+        held: Item | None = None
+        for item in items:
+            if held is not None:
+                if held.id != item.id:
+                    yield held
+                else:
+                    self._repeat(place, item.id)
+            held = item
+        if held is not None:
+            yield held
+
+    def _repeat(self, place: Place, record_id: str) -> None:
+        if (place, record_id) not in self._repeated and len(self._repeated) < MOST_STRAYS:
+            self._repeated.add((place, record_id))
+            path = (TENANTS, str(place.tenant), place.collection, record_id)
+            self._catalogue.stray(path, 0, "the same id stands again further down, and counts")
+
+
+def _item(record_id: str, value: Any) -> Item:
+    """Of an ordinary record the value alone."""
+    return Item(record_id, b"" if type(value) is dict else write_json(value), value)

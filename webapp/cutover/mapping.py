@@ -59,8 +59,9 @@ def quick_fields(item: Item) -> Fields | None:
     raw, value = item.raw, item.value
     if raw is None or type(value) is not dict or EXACT in value or len(raw) > _ORDINARY:
         return None
-    # 400 bytes are no 200 levels; what else would need care shows in the bytes.
-    if b"\\u0000" in raw or has_long_number(raw):
+    # 400 bytes are no 200 levels; what else would need care shows in the bytes. Where a source leaves them out, all is
+    # well.
+    if raw and (b"\\u0000" in raw or has_long_number(raw)):
         return None
     created_at, updated_at = value.get("created_at"), value.get("updated_at")
     for moment in (created_at, updated_at):

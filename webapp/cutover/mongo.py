@@ -79,6 +79,9 @@ class MongoExport:
         if held is not None:
             yield held
 
+    def values(self, place: Place, *, after: str | None = None, upto: str | None = None) -> Iterator[Item]:
+        return self.records(place, after=after, upto=upto)
+
     def keys(self, place: Place) -> Iterator[str]:
         found = self._surveyed.get(place)
         return (entry[0] for entry in found.spool.entries()) if found else iter(())

@@ -12,9 +12,11 @@ from typing import IO, Any
 
 import orjson
 
+from webapp.cutover.meaning import has_long_number
 from webapp.cutover.sources import SourceTruncated, SourceUnreadable
 
 CHUNK = 1 << 20
+BLOCK = 48 * 1024
 # Guesses before walking: a record with more objects inside is cheaper to walk once than to count again and again.
 _GUESSES = 64
 _SPACE = b" \t\r\n"
@@ -94,6 +96,31 @@ class Reader:
         """Passes the next value; its length in bytes."""
         begin, end, _, _ = self._walk(keep=False)
         return end - begin
+
+    def block(self) -> tuple[int, dict[str, Any]] | None:
+        """The next members, about BLOCK bytes of them, as one object, and where they begin; None where that cannot be
+        had, or would not say all that matters: such members are for `plain`, `key` and `value`.
+
+        They end at a `}` with a comma after it, by which as many are closed as opened; and if what is before it parses
+        as the members of an object, they end there. Of a name that stands twice the last counts.
+        """
+        buffer, pos = self._buffer, self._pos
+        end = min(len(buffer), pos + BLOCK)
+        for _ in range(_GUESSES):
+            end = buffer.rfind(b"},", pos, end) + 1
+            if not end:
+                return None
+            members = buffer[pos:end]
+            if members.count(b"{") == members.count(b"}"):
+                if b"\\u0000" in members or b'"_exact"' in members or has_long_number(members):
+                    return None
+                try:
+                    found = orjson.loads(b"{" + members + b"}")
+                except orjson.JSONDecodeError:
+                    return None
+                self._pos = end + 1
+                return self._base + pos, found
+        return None
 
     def plain(self, limit: int) -> list[tuple[bytes, int, bytes, Any]]:
         """The next members at most, as long as each is an object that can be read, with a comma after it: its name,

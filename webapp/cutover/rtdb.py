@@ -75,6 +75,9 @@ class RtdbRest:
             if after is None or item.id > after:
                 yield item
 
+    def values(self, place: Place, *, after: str | None = None, upto: str | None = None) -> Iterator[Item]:
+        return self.records(place, after=after, upto=upto)
+
     def keys(self, place: Place) -> Iterator[str]:
         if place.collection == SETTINGS:
             yield TREE_ID

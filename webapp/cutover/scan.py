@@ -7,6 +7,7 @@ A record is cut out by its braces and not by a parser that goes through the whol
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import orjson
 
@@ -56,6 +57,25 @@ def walk(reader: Reader, *, array: bool = False, inside: bool = False) -> Iterat
         if found != b"null":
             yield Item(name, found, value, at)
         going = _goes_on(reader, array)
+
+
+def blocks(reader: Reader, *, inside: bool = False) -> Iterator[tuple[int, dict[str, Any]] | list[Item]]:
+    """What `walk` gives of an object, many records at once: as one value with its position where they are ordinary,
+    else one by one."""
+    going = inside or _opened(reader, False)
+    while going:
+        while (block := reader.block()) is not None:
+            yield block
+        # Not again for a while: something is in the next BLOCK bytes that does not go that way, or they are not here.
+        items = [Item(name_of(key), raw, value, at) for key, at, raw, value in reader.plain(_AT_ONCE)]
+        reader.peek()
+        at = reader.at
+        name = name_of(reader.key())
+        _, _, found, value = reader.value()
+        if found != b"null":
+            items.append(Item(name, found, value, at))
+        going = _goes_on(reader, False)
+        yield items
 
 
 def members(reader: Reader) -> Iterator[str]:

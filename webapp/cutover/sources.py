@@ -110,6 +110,11 @@ class Source(Protocol):
         """The records with `after` < id <= `upto`, ascending by id."""
         ...
 
+    def values(self, place: Place, *, after: str | None = None, upto: str | None = None) -> Iterator[Item]:
+        """The same, but of an ordinary record only the value, with `raw` empty: no text of it has U+0000, no number 19
+        digits, and it has no `_exact`."""
+        ...
+
     def keys(self, place: Place) -> Iterator[str]:
         """The ids alone, in any order."""
         ...
