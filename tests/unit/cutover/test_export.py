@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.cutover.writing import ACME, NOTES, OTHER, around, export_of
+from webapp.cutover import reader
+from webapp.cutover.meaning import read_json
 from webapp.cutover.sources import Place, SourceGone, SourceTruncated, SourceUnreadable
 
 ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=".$#[]/"), min_size=1, max_size=6)
@@ -155,3 +157,42 @@ def test_memory_is_flat_over_a_tenfold_larger_file(tmp_path: Path) -> None:
         assert read == count
         peaks.append(peak)
     assert peaks[1] < 1.5 * peaks[0] and peaks[1] < 300 * 1024, peaks
+
+
+odd = st.sampled_from([
+    {"n": 2**70}, {"t": "a\0"}, {"_exact": "{}"}, {"t": "}{,\"},"}, {"a": {"b": {"c": [{}]}}}, [1, 2], 5,
+    {"d": [[{"x": {}}]]},
+])  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+@given(
+    st.dictionaries(ids | numbers, st.just({"n": 1, "in": {"x": {}}}) | odd, max_size=40), st.integers(30, 400),
+    st.sampled_from([None, 1]), ids, ids,
+)  # fmt: skip
+def test_many_at_once_are_the_same_records(
+    tmp_path: Path, records: dict[str, Any], block: int, indent: int | None, after: str, upto: str
+) -> None:
+    ordered = dict(sorted(records.items()))
+    source = export_of(tmp_path, around(json.dumps(ordered, indent=indent).encode()))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(reader, "BLOCK", block)
+        assert source.count(NOTES) == len(records)
+        for span in ({}, {"after": after}, {"upto": upto}, {"after": after, "upto": upto}):
+            one_by_one = [(item.id, read_json(item.raw or b"")) for item in source.records(NOTES, **span)]
+            at_once = list(source.values(NOTES, **span))
+            assert [(item.id, read_json(item.raw) if item.raw else item.value) for item in at_once] == one_by_one
+            plain = [item.value for item in at_once if item.raw == b""]
+            assert all(isinstance(value, dict) and value not in ({"n": 2**70}, {"t": "a\0"}) for value in plain)
+
+
+def test_many_at_once_pass_over_what_is_wrong_and_take_the_last_of_an_id(tmp_path: Path) -> None:
+    good = b",".join(b'"r%03d":{"n":%d}' % (at, at) for at in range(300))
+    content = around(b"{" + good + b',"s":{"n":1.2.3},"t":{"n":1},"t":{"n":2},"u":{"t":"\xff"},"v":{}}')
+    source = export_of(tmp_path, content)
+    found = list(source.values(NOTES))
+    assert [item.id for item in found[300:]] == ["s", "t", "u", "v"]
+    assert (found[300].raw, found[302].raw) == (b'{"n":1.2.3}', b'{"t":"\xff"}')
+    assert (found[301].value or read_json(found[301].raw or b"")) == {"n": 2}
+    assert ids_of(source.records(NOTES)) == ids_of(found)
+    assert [stray.path for stray in source.strays()] == [f"tenants/{NOTES}/t"]
