@@ -59,6 +59,10 @@ command_seconds = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
 )
 
+shadow_reads = Counter(
+    "moorage_records_shadowed", "Reads of records that both stores were asked, and writes that one failed.", ["result"]
+)
+
 SWITCHED = 101
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

@@ -11,7 +11,7 @@ from webapp.redaction import Secret
 from webapp.variables import Endpoint, Variable
 
 _ON_HOST = "/opt/moorage/.env on the host (playbooks/set_secret.yml puts it there)"
-RTDB = "rtdb"
+RTDB, SUPABASE = "rtdb", "supabase"
 # Keys as webapp/records/paths.py has them; no more than leave room for a record's own depth.
 _root = v.matching(
     r"/|(/?[^.$#\[\]/\x00-\x1f\x7f]{1,190}){1,5}/?", "up to 5 keys with / between them, none with any of . $ # [ ]"
@@ -23,9 +23,9 @@ class RecordsSettings:
     data_backend: Annotated[
         str,
         Variable(
-            v.choice("supabase", RTDB),
+            v.choice(SUPABASE, RTDB),
             "Where domain records live: PostgreSQL (supabase) or rtdb.",
-            default="supabase",
+            default=SUPABASE,
         ),
     ]
     rtdb_url: Annotated[

@@ -94,7 +94,7 @@ def environment(postgres_admin: DatabaseUrl, store_environment: dict[str, str]) 
         **store_environment,
     }
     yield variables
-    _forget(postgres_admin, Settings.parse(variables))
+    forget(postgres_admin, Settings.parse(variables))
 
 
 @pytest.fixture(scope="session")
@@ -171,7 +171,7 @@ def session_of(app: Flask) -> Session:
     return Session(app.extensions["moorage"].database.engine)
 
 
-def _forget(admin: DatabaseUrl, settings: Settings) -> None:
+def forget(admin: DatabaseUrl, settings: Settings) -> None:
     """Leave a server that was given as it was found."""
     with closing(psycopg2.connect(admin.render())) as connection:
         connection.autocommit = True

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from uuid import UUID
 
+import psycopg2
 import pytest
 from click.testing import CliRunner, Result
 
@@ -33,15 +36,27 @@ def test_flask_knows_the_same_commands(settings: Settings, environment: dict[str
     assert json.loads(done.stdout)["at_head"] is True
 
 
+@pytest.fixture
+def unsaid(settings: Settings) -> Iterator[None]:
+    """The first `setup` says which store leads records; other tests have theirs led otherwise."""
+    yield
+    assert settings.database_owner_url is not None
+    with closing(psycopg2.connect(settings.database_owner_url.render())) as connection, connection:
+        connection.cursor().execute("UPDATE record_gate SET leader = NULL")
+
+
+@pytest.mark.usefixtures("unsaid")
 def test_setup_says_for_each_step_whether_it_changed_anything(run: CliRunner) -> None:
+    assert "records: changed" in invoke(run, "setup").stdout
     result = invoke(run, "setup", "--json")
     assert json.loads(result.stdout) == {
         "changed": False,
-        "steps": {"roles": "unchanged", "migrations": "unchanged", "store": "unchanged"},
+        "steps": {"roles": "unchanged", "migrations": "unchanged", "records": "unchanged", "store": "unchanged"},
     }
     assert invoke(run, "setup").stdout.splitlines() == [
         "roles: unchanged",
         "migrations: unchanged",
+        "records: unchanged",
         "store: unchanged",
     ]
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import click
 
 from webapp.database import migrations, roles
+from webapp.db import Database
 from webapp.object_store import service as object_store
 from webapp.printing import changed_word, json_option, show
+from webapp.records.service import steering
 from webapp.settings import Settings
 
 
@@ -37,4 +39,15 @@ def _store(settings: Settings) -> str:
     return changed_word(object_store.prepare(settings))
 
 
-STEPS: dict[str, Callable[[Settings], str]] = {"roles": _roles, "migrations": _migrations, "store": _store}
+def _records(settings: Settings) -> str:
+    owner = Database(migrations.owner_url(settings), pool_size=1)
+    try:
+        with owner.transaction() as session:
+            return changed_word(steering.settle(session, settings.data_backend, reaches=settings.rtdb_url is not None))
+    finally:
+        owner.engine.dispose()
+
+
+STEPS: dict[str, Callable[[Settings], str]] = {
+    "roles": _roles, "migrations": _migrations, "records": _records, "store": _store,
+}  # fmt: skip

@@ -6,7 +6,24 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, FetchedValue, Index, Numeric, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    FetchedValue,
+    Index,
+    Integer,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    false,
+    func,
+    text,
+    true,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -41,3 +58,52 @@ class StoredRecord(Base):
     currency: Mapped[str | None] = mapped_column(_PLAIN, server_default=FetchedValue())
     amount: Mapped[Decimal | None] = mapped_column(Numeric, server_default=FetchedValue())
     happened_at: Mapped[int | None] = mapped_column(BigInteger, server_default=FetchedValue())
+
+
+def _store(name: str) -> CheckConstraint:
+    return CheckConstraint(f"{name} IN ('rtdb', 'supabase')", name=name)
+
+
+# Without classes: a gate has one row, and the others are only added to.
+_now = func.clock_timestamp()
+record_gate = Table(
+    "record_gate",
+    Base.metadata,
+    Column("id", Boolean, primary_key=True, server_default=true()),
+    Column("leader", Text),
+    Column("next_leader", Text),
+    Column("frozen_until", DateTime(timezone=True)),
+    Column("rehearsing", Uuid),
+    Column("shadowing", Boolean, server_default=false(), nullable=False),
+    Column("tracking", Boolean, server_default=false(), nullable=False),
+    Column("retired", Boolean, server_default=false(), nullable=False),
+    CheckConstraint("id", name="one"),
+    _store("leader"),
+    _store("next_leader"),
+    CheckConstraint("next_leader IS NULL OR frozen_until IS NOT NULL", name="frozen"),
+)
+record_changes = Table(
+    "record_changes",
+    Base.metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("collection", _PLAIN, primary_key=True),
+    Column("id", _PLAIN, primary_key=True),
+    Column("at", DateTime(timezone=True), server_default=_now, nullable=False),
+)
+record_shadow_reads = Table(
+    "record_shadow_reads",
+    Base.metadata,
+    Column("tenant_id", Uuid, nullable=False),
+    Column("at", DateTime(timezone=True), server_default=_now, nullable=False),
+    Column("reads", Integer, nullable=False),
+)
+record_shadow_differences = Table(
+    "record_shadow_differences",
+    Base.metadata,
+    Column("tenant_id", Uuid, nullable=False),
+    Column("at", DateTime(timezone=True), server_default=_now, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("record_id", Text),
+    Column("reason", Text, nullable=False),
+)

@@ -21,8 +21,19 @@ class TransitionRefused(MoorageError):
 
 
 class WritesFrozen(MoorageError):
+    """`seconds`: for how long at most."""
+
     status, code = 503, "WRITES_FROZEN"
     message = "Records are being moved to another store. They can be read, and written again in a few minutes."
+    # A switch takes seconds; its limit is for the one that goes wrong.
+    MOST_PATIENCE = 10
+
+    def __init__(self, seconds: int = MOST_PATIENCE) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(max(1, min(self.seconds, self.MOST_PATIENCE)))}
 
 
 __all__ = ["RecordExists", "RecordNotFound", "TransitionRefused", "WritesFrozen"]

@@ -12,20 +12,25 @@ from uuid import uuid4
 from webapp.errors import InvalidRequest
 from webapp.fields import PlaintextSecretRefused, refuse_plaintext
 from webapp.listing import Page
-from webapp.records import finance, lifecycle, tree
+from webapp.records import canonical as forms
+from webapp.records import exactness, finance, kinds, lifecycle, paths, steering, times, tree
 from webapp.records.backends import Backend, Desk
 from webapp.records.kinds import BOTS, COLLECTIONS, SETTINGS
+from webapp.records.lifecycle import may_follow as follows
 from webapp.records.paths import KeyUnfit, refuse_key
 from webapp.records.record import OWN, Record
 from webapp.records.refusals import RecordExists, RecordNotFound, TransitionRefused, WritesFrozen
+from webapp.records.repository import Repository
 from webapp.records.times import DAY_MILLIS
 from webapp.records.tree import SettingsPathBlocked, Tree, merged
+from webapp.settings_records import RTDB, SUPABASE
 from webapp.vaulting import service as vaulting
 
 __all__ = [
-    "Backend", "Desk", "RecordExists", "RecordNotFound", "SettingsPathBlocked", "TransitionRefused", "WritesFrozen",
-    "change", "create", "daily_stats", "delete", "lifecycle_of", "move", "patch_settings", "put_settings", "record_of",
-    "records", "settings_at",
+    "BOTS", "COLLECTIONS", "RTDB", "SETTINGS", "SUPABASE", "Backend", "Desk", "RecordExists", "RecordNotFound",
+    "Repository", "SettingsPathBlocked", "TransitionRefused", "WritesFrozen", "change", "create", "daily_stats",
+    "delete", "exactness", "follows", "forms", "kinds", "lifecycle_of", "move", "patch_settings", "paths",
+    "put_settings", "record_of", "records", "settings_at", "steering", "times",
 ]  # fmt: skip
 
 # Of daily stats: what is shown where nobody says from when, and the most that is.

@@ -46,7 +46,9 @@ def fill(connection: Connection, known: Known) -> Known:
             filled.add(table)
             for parent in connection.scalars(text(_PARENTS), {"table": table}).all():
                 visit(parent)
-            _insert(connection, table)
+            # A migration may bring rows of its own.
+            if connection.scalar(text(f'SELECT true FROM "{table}" LIMIT 1')) is None:
+                _insert(connection, table)
 
     for table in tables:
         visit(table)

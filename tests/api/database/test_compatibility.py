@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from webapp.cli import moorage
-from webapp.database import migrations
+from webapp.database import migrations, setup_commands
 from webapp.database.compatibility import READ, Tables
 from webapp.database.locks import MigrationLocked
 from webapp.db import engine_for
@@ -110,11 +110,14 @@ def test_code_from_before_a_contraction_is_refused_with_both_versions(
 
 
 def test_setup_of_code_a_version_back_says_that_it_left_the_tables(
-    empty: Settings, code: Code, run: Callable[..., Result]
+    empty: Settings, code: Code, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code(add=[EXPAND])
     upgrade(empty)
     code()
+    # The two migrations of this code make no table of records.
+    steps = {name: step for name, step in setup_commands.STEPS.items() if name != "records"}
+    monkeypatch.setattr(setup_commands, "STEPS", steps)
     result = run("setup", "--json")
     said = json.loads(result.stdout)
     assert said["changed"] is False and "tables at 0003, newer than this version" in said["steps"]["migrations"]
