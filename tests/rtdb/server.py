@@ -38,6 +38,10 @@ class Server(ThreadingHTTPServer):
         # Of every request: its method and path, for tests that count them.
         self.seen: list[tuple[str, str]] = []
 
+    def serving(self, method: str, path: str) -> None:
+        """Before a request is answered; a test may keep it waiting here."""
+        self.seen.append((method, path))
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
@@ -79,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         self.query = dict(parse_qsl(parts.query, keep_blank_values=True))
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.seen.append((self.command, parts.path))
+        self.server.serving(self.command, parts.path)
         try:
             if self.server.secret and self.query.get("auth") != self.server.secret:
                 return self._answer(401, {"error": "Permission denied" if "auth" not in self.query else

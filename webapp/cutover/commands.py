@@ -19,6 +19,8 @@ from webapp.cutover.agreed import loosening
 from webapp.cutover.opening import FORMS, source_of
 from webapp.cutover.progress import Meter
 from webapp.cutover.sources import Source
+from webapp.cutover.step_commands import COMMANDS
+from webapp.cutover.switching import NoGo, RecordsLeftOut
 from webapp.cutover.sync import Sync, Synced
 from webapp.cutover.target import Target
 from webapp.database.migrations import owner_url
@@ -34,14 +36,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class PlanStops(Failure):
     code = "CUTOVER_STOPPED"
-
-
-class ParityFailed(Failure):
-    code = "PARITY_FAILED"
-
-
-class RecordsLeftOut(Failure):
-    code = "RECORDS_LEFT_OUT"
 
 
 def source_options(command: F) -> F:
@@ -133,7 +127,7 @@ def verify(
         (folder / "parity.json").write_text(json.dumps(facts, indent=2) + "\n")
     show(facts, [page.rstrip()], as_json=as_json)
     if not parity.go:
-        raise ParityFailed("No go: " + "; ".join(parity.reasons) + ".")
+        raise NoGo("No go: " + "; ".join(parity.reasons) + ".")
 
 
 def _meter(quiet: bool) -> Meter:
@@ -164,3 +158,7 @@ def _synced_lines(done: Synced) -> list[str]:
         for one in done.carried
     ]
     return [*found, *planning.finding_lines(done.findings)]
+
+
+for _command in COMMANDS:
+    cutover.add_command(_command)

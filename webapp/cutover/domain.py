@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from webapp.records.canonical import canonical, canonical_json, digest
-from webapp.records.exactness import EXACT
-from webapp.records.exactness import read as exact_body
-from webapp.records.kinds import COLLECTIONS, SETTINGS, TREE, times_of
-from webapp.records.paths import FORBIDDEN, KeyUnfit, path_of, refuse_key, root_of
-from webapp.records.times import FIRST_MILLIS, millis_of
+from webapp.records.service import exactness, forms, kinds, paths, times
+
+canonical, canonical_json, digest = forms.canonical, forms.canonical_json, forms.digest
+EXACT, exact_body = exactness.EXACT, exactness.read
+COLLECTIONS, SETTINGS, TREE, times_of = kinds.COLLECTIONS, kinds.SETTINGS, kinds.TREE, kinds.times_of
+FORBIDDEN, KeyUnfit, path_of, refuse_key, root_of = (
+    paths.FORBIDDEN, paths.KeyUnfit, paths.path_of, paths.refuse_key, paths.root_of,
+)  # fmt: skip
+FIRST_MILLIS, millis_of = times.FIRST_MILLIS, times.millis_of
 
 __all__ = [
     "COLLECTIONS",

@@ -14,6 +14,8 @@ from webapp.cutover.target import Cursor, Target
 FIRST_PAGE, LARGEST_PAGE = 500, 5_000
 # What a page is to be about. Bytes.
 _AIM = 2 * 1024 * 1024
+# Settings that are empty are none: RTDB keeps no empty object.
+_THERE = "(collection <> 'settings' OR body <> '{}')"
 # One JSON text a page: it is read by one call, where rows would be made one by one. Put together by hand, as
 # json_build_array takes half as long again.
 _ROW = """concat('[', to_json(id)::text, ',', body::text, ',', coalesce(created_at::text, 'null'), ',',
@@ -22,10 +24,11 @@ _PAGE = f"""
 SELECT coalesce('[' || string_agg({_ROW}, ',') || ']', '[]') FROM (
     SELECT id, body, created_at, updated_at FROM records
     WHERE tenant_id = %(tenant)s AND collection = %(collection)s AND id > %(after)s
-    AND (%(upto)s::text IS NULL OR id <= %(upto)s) ORDER BY id LIMIT %(count)s) page
+    AND (%(upto)s::text IS NULL OR id <= %(upto)s) AND {_THERE} ORDER BY id LIMIT %(count)s) page
 """  # noqa: S608 - no value is in it
 _ONE = f"""
 SELECT {_ROW} FROM records WHERE tenant_id = %(tenant)s AND collection = %(collection)s AND id = %(id)s
+AND {_THERE}
 """  # noqa: S608 - no value is in it
 
 

@@ -8,6 +8,7 @@ tenant in its claims, and sees and writes rows of no other.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ STATEMENT_TIMEOUT_MS = 120_000
 # Whoever holds a lock on the records for so long is in the way of requests, too.
 LOCK_TIMEOUT_MS = 10_000
 APPLICATION = "moorage cutover"
+# Within that PostgreSQL notices that a client is gone.
+ENDED_SECONDS = 3.0
 # Any number that nothing else takes: two that write would undo each other's deletions.
 _ALONE = 0x6D6F6F63
 
@@ -110,7 +113,7 @@ class Target:
 
     def be_alone(self) -> None:
         """Holds the turn to write until the connection ends. Raises CutoverRunning."""
-        if self._connection.execute("SELECT pg_try_advisory_lock(%s)", (_ALONE,)).fetchone() != (True,):
+        if not alone(self._connection, _ALONE):
             raise CutoverRunning("Another cutover writes into this database. Wait for its end, or stop it first.")
 
     @contextmanager
@@ -153,6 +156,16 @@ def line_of(row: Row) -> bytes:
 def line_without_row(record_id: str) -> bytes:
     """Of a record that can be no row: its id is there, so that what it was before is not taken for deleted."""
     return _escaped(record_id) + b"\t\\N\t\\N\t\\N\n"
+
+
+def alone(connection: psycopg.Connection[Any], lock: int) -> bool:
+    """Whether the connection has the lock, until it ends. One that ended just now, or was killed, may have it still."""
+    end = time.monotonic() + ENDED_SECONDS
+    while connection.execute("SELECT pg_try_advisory_lock(%s)", (lock,)).fetchone() != (True,):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def fill(cursor: Cursor, lines: Iterable[bytes]) -> None:
