@@ -23,12 +23,17 @@ class Revision:
 
 @cache
 def chain() -> tuple[Revision, ...]:
-    """Every migration, the first one first.
+    """Every migration, the first one first. Raises RuntimeError, as `read` does."""
+    return read(VERSIONS)
+
+
+def read(folder: Path) -> tuple[Revision, ...]:
+    """The migrations of a folder, the first one first.
 
     Raises RuntimeError where they do not make one line, or where one does not state a `works_with` of its own
     revision or of one before it.
     """
-    found = [_read(path) for path in sorted(VERSIONS.glob("[0-9]*.py"))]
+    found = [_read(path) for path in sorted(folder.glob("[0-9]*.py"))]
     above = {revision.below: revision for revision in found}
     if len(above) != len(found) or len({revision.id for revision in found}) != len(found):
         raise RuntimeError(f"migrations must be one line with one head, not {[revision.id for revision in found]}")
