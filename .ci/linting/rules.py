@@ -46,6 +46,15 @@ OURS = {
 }
 _OURS = {rule: re.compile(rf"\A{pattern}", re.IGNORECASE) for rule, (pattern, _) in OURS.items()}
 _MADE = re.compile(r"\ACREATE\s+(?:UNLOGGED\s+)?TABLE\s+(?!IF\b)(?P<table>[\w.\"]+)", re.IGNORECASE)
+# An index that was not built to its end stays, and is used by nobody; IF NOT EXISTS then takes it for the real one.
+LEFT_INVALID = "index-left-invalid"
+_LEFT_INVALID = (
+    "A run that was cut off leaves an invalid index: begin with DROP INDEX CONCURRENTLY IF EXISTS of its name."
+)
+_BUILT = re.compile(
+    r"\ACREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<index>[\w.\"]+)", re.IGNORECASE
+)
+_CLEARED = re.compile(r"\ADROP\s+INDEX\s+CONCURRENTLY\s+IF\s+EXISTS\s+(?P<index>[\w.\"]+)", re.IGNORECASE)
 _ALTERED = re.compile(rf"\AALTER\s+TABLE\s+{_NAME}", re.IGNORECASE)
 _ONLY_NEW_COLUMNS = re.compile(r"\s+ADD\s+COLUMN\b(?!.*(?:\bADD\s+CONSTRAINT|\bALTER)\b)", re.IGNORECASE | re.DOTALL)
 # Bodies of functions, texts, comments: what stands in them is not run now.
@@ -97,7 +106,12 @@ def _idle(migration: Migration, raised: Set[tuple[int, str]]) -> Iterator[Findin
 
 
 def _ours(migration: Migration) -> Iterator[Finding]:
+    cleared = set()
     for statement, text, made in _single(migration):
+        if match := _CLEARED.match(text):
+            cleared.add(match["index"])
+        if (match := _BUILT.match(text)) and match["index"] not in cleared:
+            yield Finding(migration.path.name, statement.line, LEFT_INVALID, _LEFT_INVALID)
         for rule, pattern in _OURS.items():
             if (match := pattern.match(text)) and match.groupdict().get("table") not in made:
                 yield Finding(migration.path.name, statement.line, rule, OURS[rule][1])
