@@ -20,7 +20,7 @@ from webapp.variables import DatabaseUrl
 # A migration that cannot have its lock gives up before requests queue behind it for long.
 LOCK_TIMEOUT = "5s"
 # Two set-ups at the same time take turns; one that hangs is not waited for.
-TURN_TIMEOUT = "120s"
+TURN_SECONDS = 120.0
 
 
 class TablesTooNew(Failure):
@@ -144,16 +144,10 @@ def _migrating(owner: DatabaseUrl) -> Iterator[Connection]:
         connect_args={"connect_timeout": 10, "application_name": "moorage-migrations"},
     )
     with engine.connect() as connection:
-        with locks.explained(connection, waited=TURN_TIMEOUT):
-            _lock_timeout(connection, TURN_TIMEOUT)
-            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": locks.TURN})
-        _lock_timeout(connection, LOCK_TIMEOUT)
+        locks.take_turn(connection, seconds=TURN_SECONDS)
+        connection.execute(text("SELECT set_config('lock_timeout', :limit, false)"), {"limit": LOCK_TIMEOUT})
         connection.commit()
         yield connection
-
-
-def _lock_timeout(connection: Connection, limit: str) -> None:
-    connection.execute(text("SELECT set_config('lock_timeout', :limit, false)"), {"limit": limit})
 
 
 def _config(connection: Connection) -> Config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import psycopg2
@@ -183,7 +184,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(
 def test_two_at_once_take_turns_but_none_waits_for_one_that_hangs(
     empty: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "TURN_TIMEOUT", "300ms")
+    monkeypatch.setattr(migrations, "TURN_SECONDS", 0.3)
     with (
         held(empty, "SELECT pg_advisory_lock(1836019571)"),
         pytest.raises(MigrationLocked, match="Held now: the turn to migrate by a-long-report"),
@@ -197,4 +198,17 @@ def test_an_index_may_be_made_outside_the_migrations_transaction(empty: Settings
     upgrade(empty, target="0002")
     assert upgrade(empty).changed
     assert tables(empty) == Tables("0003", ("0001", "0002", "0003"))
+    as_owner(empty, "DROP INDEX ix_tenants_name")
+
+
+def test_one_that_waits_for_its_turn_is_not_in_the_way_of_an_index_that_is_built(empty: Settings, code: Code) -> None:
+    """Building one concurrently waits for the end of every statement that began before."""
+    code(add=[("0003", "0001", "CREATE INDEX CONCURRENTLY ix_tenants_name ON tenants (name)")])
+    upgrade(empty, target="0002")
+    with ThreadPoolExecutor() as both:
+        with held(empty, "SELECT pg_advisory_lock(1836019571)"):
+            runs = [both.submit(upgrade, empty) for _ in range(2)]
+            time.sleep(1)  # both have asked
+        assert sorted(run.result(timeout=30).changed for run in runs) == [False, True]
+    assert tables(empty).at == "0003"
     as_owner(empty, "DROP INDEX ix_tenants_name")
