@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
@@ -148,7 +149,9 @@ def _squawk(migrations: list[Migration]) -> dict[str, list[Finding]]:
     with tempfile.TemporaryDirectory() as folder:
         for migration in migrations:
             starts[migration.path.stem] = _write(migration, Path(folder) / f"{migration.path.stem}.sql")
-        command = ["squawk", "--config", str(CONFIGURATION), "--reporter", "json", *(f"{name}.sql" for name in found)]
+        installed = Path(sys.executable).with_name("squawk")  # also where the environment is not on the path
+        program = str(installed) if installed.exists() else "squawk"
+        command = [program, "--config", str(CONFIGURATION), "--reporter", "json", *(f"{name}.sql" for name in found)]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         except FileNotFoundError:
