@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,14 +130,18 @@ def _single(migration: Migration) -> Iterator[tuple[Statement, str, frozenset[st
 
 
 def _harmless(migration: Migration) -> set[tuple[Statement, str | None]]:
-    """What squawk need not say: a statement with a rule, or with None for every rule."""
+    """What squawk need not say: a statement with a rule, or with None for every rule. Nothing of scripts."""
+    single = [one for one in _single(migration) if one[1]]
+    scripts = Counter(statement for statement, _, _ in single)
     found: set[tuple[Statement, str | None]] = set()
-    for statement, text, made in _single(migration):
+    for statement, text, made in single:
         altered = _ALTERED.match(text)
-        if altered and altered["table"] in made:
+        if altered is None or scripts[statement] > 1:
+            continue
+        if altered["table"] in made:
             # squawk knows of most that a new table has no rows, but not of each.
             found.add((statement, None))
-        elif altered and _ONLY_NEW_COLUMNS.match(text[altered.end() :]):
+        elif _ONLY_NEW_COLUMNS.match(text[altered.end() :]):
             # Older code does not write a column that it does not know; NOT NULL without a default is another rule's.
             found.add((statement, "ban-new-write-restriction"))
     return found

@@ -203,6 +203,11 @@ def test_a_table_of_the_same_migration_has_no_rows_and_no_readers(lint: Lint) ->
     assert lint(uncertain, changes[-1]) == ["lock-table"]
 
 
+def test_a_new_table_excuses_nothing_else_of_its_script(lint: Lint) -> None:
+    script = "ALTER TABLE ships ALTER name SET NOT NULL; ALTER TABLE boats ALTER name SET NOT NULL"
+    assert "adding-not-nullable-field" in lint(BEFORE.replace("boats", "ships"), sql(script))
+
+
 def test_a_check_that_is_validated_first_makes_not_null_quick(lint: Lint) -> None:
     validated = sql("ALTER TABLE boats VALIDATE CONSTRAINT named")
     tightened = "op.alter_column('boats', 'name', nullable=False)"
