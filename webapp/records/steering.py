@@ -137,6 +137,7 @@ def thaw(session: Session) -> None:
 
 def retire(session: Session) -> None:
     """The store before is not to be used again, and no changes are noted any more."""
+    session.execute(text("DELETE FROM record_changes"))
     _move(session, "retired = true, tracking = false")
 
 

@@ -59,6 +59,8 @@ def test_finished_rtdb_is_refused_from_then_on(
     assert its.does("finish", *EARLY)["state"] == "finished"
     assert "NO_CUTOVER" in its.refuses("revert")
     assert its.does("status")["retired"] is True
+    with its.sql() as sql:
+        assert sql.execute("SELECT count(*) FROM record_changes").fetchone() == (0,)
     for name, value in its.variables.items():
         monkeypatch.setenv(name, value)
     refused = CliRunner().invoke(moorage, ["setup"])
