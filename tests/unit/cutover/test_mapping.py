@@ -26,7 +26,9 @@ keys = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     lambda name: name not in ("_exact", "id", "created_at", "updated_at")
 )
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=10)
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+# What the door reads of a client's integers; larger ones are floats by then.
+integers = st.integers(-(2**63), 2**64 - 1)
+scalars = st.none() | st.booleans() | integers | st.floats(allow_nan=False, allow_infinity=False) | texts
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3))
 
 
