@@ -16,7 +16,8 @@ NOTES, AT = "workspace/notes", 1795204800000
 @pytest.fixture
 def repository(town: Town) -> Iterator[Repository]:
     with its(town.app).database.transaction(town.tenant) as session:
-        yield its(town.app).records.repository(session, town.tenant)
+        backend = its(town.app).records
+        yield backend.store(backend.configured, session, town.tenant)
 
 
 def test_what_is_stored_is_there_whatever_was_before(repository: Repository) -> None:

@@ -39,7 +39,7 @@ class Command:
 
     @property
     def said(self) -> str:
-        return self._err.read_text()
+        return self._err.read_text() if self._err.exists() else ""
 
 
 def _run(variables: dict[str, str], words: tuple[str, ...], out: str, err: str) -> None:

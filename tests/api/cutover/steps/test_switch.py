@@ -94,7 +94,7 @@ def test_it_goes_over_and_back_and_no_acknowledged_write_is_lost(
         time.sleep(1)
         led = its.does("status")
         clients.end()
-    assert clients.faults == [] and clients.reads > 100
+    assert clients.faults == [] and clients.reads > 20
     assert led["leader"] == "supabase" and led["events"][-1]["facts"]["frozen_seconds"] < 60
     assert held(town) == alive(clients.written)
     back = Clients(town)
@@ -112,13 +112,13 @@ def test_it_goes_over_and_back_and_no_acknowledged_write_is_lost(
 def test_writes_are_frozen_while_reads_are_answered_and_thaw_by_themselves(its: Installation, town: Town) -> None:
     its.does("begin")
     with its.sql() as sql:
-        sql.execute("UPDATE record_gate SET frozen_until = clock_timestamp() + interval '1.5 seconds'")
+        sql.execute("UPDATE record_gate SET frozen_until = clock_timestamp() + interval '5 seconds'")
     refused = town.admin.post(NOTES, {"title": "now"})
     assert refused.status_code == 503 and refused.json["error"]["code"] == "WRITES_FROZEN"
-    assert refused.headers["Retry-After"] in {"1", "2"}
+    assert 1 <= int(refused.headers["Retry-After"]) <= 5
     assert town.admin.call("PATCH /api/v1/settings/ui", {"theme": "light"}).status_code == 503
     assert town.admin.get(f"{NOTES}/note-1").status_code == 200
-    time.sleep(1.6)
+    time.sleep(5)
     assert town.admin.post(NOTES, {"title": "now"}).status_code == 201
 
 
