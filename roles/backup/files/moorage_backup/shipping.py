@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +43,9 @@ class Receiver:
         self.tried = time.monotonic()
         configuration = cluster.configure(self.settings)
         words = ["barman", "-c", str(configuration), "receive-wal", "--create-slot", "--if-not-exists", cluster.NAME]
-        subprocess.run(words, env=_environment(self.settings), capture_output=True, check=False, timeout=60)
+        # A server that does not answer is for the receiver to say, and to be tried again.
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(words, env=_environment(self.settings), capture_output=True, check=False, timeout=60)
         words = ["barman", "-c", str(configuration), "receive-wal", cluster.NAME]
         self.process = subprocess.Popen(words, env=_environment(self.settings))
 
@@ -75,10 +78,14 @@ class Shipper:
         """
         at = time.time()
         try:
-            written = int(cluster.positions(self.settings)["written"])
+            return self._round(at)
         except Failure as failed:
             # A server that is down writes nothing; but since when is not known here, so no progress is claimed.
             return [f"the server does not say how far its log is: {failed}"]
+
+    def _round(self, at: float) -> list[str]:
+        """The same; raises Failure where the server is not there, or no longer."""
+        written = int(cluster.positions(self.settings)["written"])
         now = self.settings.files_of_now
         files = now.stat().st_mtime_ns if now.exists() else 0
         due = [target for target in self.settings.targets if self.shipped.get(target.name) != (written, files)]
