@@ -64,7 +64,7 @@ def test_it_does_a_job_also_after_the_database_was_gone(
     until(lambda: status(settings, second) == "gone", 30)
     assert served.popen.poll() is None
     served.popen.send_signal(signal.SIGTERM)
-    assert served.popen.wait(30) == 0
+    assert served.popen.wait(45) == 0  # a job has 25 s to end, and the machine may have little time for it
     assert {line["logger"] for line in served.lines()} >= {"moorage.worker"}
 
 
