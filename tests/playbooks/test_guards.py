@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
+from tests.playbooks.machine import ROOT, change, make_inventory, play, words
+
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
-
-
-def play(*args: str | Path) -> subprocess.CompletedProcess[str]:
-    """ansible-playbook as a person starts it, in the repository's folder."""
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
-    return subprocess.run(
-        ["ansible-playbook", *map(str, args)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture
 def inventory(tmp_path):
-    """A copy of the example inventory, complete but for what a test takes away; its host cannot be reached."""
-    folder = tmp_path / "inventories" / "mine"
-    shutil.copytree(ROOT / "inventories/example", folder)
-    (folder / "hosts.yml").write_text("moorage: {hosts: {vps: {ansible_host: 127.0.0.1, ansible_port: 1}}}\n")
-    pins = folder / "group_vars/moorage/pins.yml"
-    content = yaml.safe_load(pins.read_text())
-    content["stack_pins"] = {name: f"{name.rpartition(':')[0]}@sha256:{'0' * 64}" for name in content["stack_pins"]}
-    pins.write_text(yaml.safe_dump(content))
-    (folder / "group_vars/moorage/connection.yml").write_text("ansible_user: deploy\n")
-    return folder
-
-
-def change(inventory: Path, role: str, **values) -> None:
-    path = inventory / f"group_vars/moorage/{role}.yml"
-    content = yaml.safe_load(path.read_text()) if path.exists() else {}
-    for name, value in values.items():
-        content[name] = value
-        if value is None:
-            del content[name]
-    path.write_text(yaml.safe_dump(content))
+    return make_inventory(tmp_path / "inventories" / "mine")
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
@@ -93,7 +60,7 @@ def test_what_only_looks_has_the_guard_before_any_other_role_that_could_change_s
 def test_a_bad_variable_is_named_with_its_file(inventory, role, values, said):
     change(inventory, role, **values)
     done = play("-i", inventory, "playbooks/site.yml")
-    text = " ".join((done.stdout + done.stderr).split())
+    text = words(done)
     assert done.returncode != 0
     assert said in text
     assert f"group_vars/moorage/{role}.yml" in text
@@ -103,14 +70,14 @@ def test_a_bad_variable_is_named_with_its_file(inventory, role, values, said):
 def test_an_image_without_a_digest_is_refused(inventory):
     change(inventory, "pins", stack_pins={"docker.io/library/caddy:2.11": ""})
     done = play("-i", inventory, "playbooks/deploy.yml", "-e", "ansible_connection=local", "-e", "ansible_become=false")
-    text = " ".join((done.stdout + done.stderr).split())
+    text = words(done)
     assert done.returncode != 0
     assert "No digest in stack_pins for" in text and "make pin" in text
 
 
 def test_a_host_that_does_not_answer_is_said_in_plain_words(inventory):
     done = play("-i", inventory, "playbooks/site.yml")
-    text = " ".join((done.stdout + done.stderr).split())
+    text = words(done)
     assert done.returncode != 0
     assert "cannot be reached, neither as its usual user nor as root" in text
     assert "Nothing was changed" in text

@@ -124,7 +124,7 @@ class Cutover:
             }  # fmt: skip
             if run is not None:
                 times = {name: _told(getattr(run, name)) for name in ("begun_at", "window_until")}
-                facts |= {"version": run.version, **times}
+                facts |= {"version": run.version, "verdict": run.verdict, **times}
                 facts["events"] = [{**one, "at": _told(one["at"])} for one in runs.events(session, run)]
                 if run.state is State.SHADOWING:
                     facts["shadow"] = asdict(shadowing.seen(session, run))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,7 @@ options:
   address: {type: str, default: "", description: Connect here, whatever the URL's host resolves to}
   ca: {type: str, default: "", description: PEM of a root to trust besides the system's}
   seconds: {type: int, default: 20, description: How long a wrong answer may become right}
+  bearer: {type: str, default: "", description: Environment variable of the controller with a token to ask with}
 """
 
 
@@ -47,6 +49,11 @@ class ActionModule(ActionBase):
             return {**result, "changed": False, "results": []}
         # Plain data for the threads: the templar's tagged values are not theirs to share.
         plain = [{str(key): value for key, value in check.items()} for check in checks]
+        # Read here, so that no variable of a play holds it and no task's output can.
+        token = os.environ.get(str(args.get("bearer") or ""), "")
+        if token:
+            said = {"Authorization": f"Bearer {token}"}
+            plain = [{**check, "headers": {**(check.get("headers") or {}), **said}} for check in plain]
         with ThreadPoolExecutor(max_workers=len(plain)) as pool:
             results = list(pool.map(lambda check: probe(check, address, ca, seconds), plain))
         result.update(changed=False, results=results)
