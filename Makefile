@@ -28,7 +28,7 @@ test: ## The whole test suite with its own PostgreSQL, S3 server and lab hosts (
 
 test-lab: ## The lab's tests with every case that they know; more than an hour (root)
 	@.ci/venv full
-	@python -m pytest -v --lab=full tests/lab
+	@python -m pytest -v --lab=full tests/lab tests/api/cutover/steps/test_playbook.py
 
 test-fast: ## House rules, unit and API tests only; no root, no engine
 	@.ci/venv full

@@ -15,15 +15,11 @@ from tests.lab.web import Client
 from tests.rendering import facts, render
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Everything here needs a lab host; `full` cases are for `--lab=full`."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here needs a lab host."""
     for item in items:
         if "tests/lab" in str(item.path):
             item.add_marker(pytest.mark.lab)
-    if config.getoption("--lab") != "full":
-        left_out = [item for item in items if item.get_closest_marker("full")]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

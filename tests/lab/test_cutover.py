@@ -22,6 +22,7 @@ import pytest
 from tests.bench.cutover import write_export
 from tests.lab import Host, Lab
 from tests.lab.backups.stage import wait_for
+from tests.lab.fullness import full
 from tests.lab.playbook import TRANSCRIPT, Run, ansible, succeeded
 from tests.lab.serving import ROOT, leftovers, log, refused, release
 from tests.lab.traffic import Api, Traffic
@@ -29,6 +30,8 @@ from tests.load.ledger import Ledger
 from tests.rehearsing import let_sign, new_key
 from tests.rendering import load
 
+# Written, and not seen yet.
+pytestmark = full
 REPOSITORY = Path(__file__).parents[2]
 # As `write_export` names its first record.
 KNOWN = "-N" + "0" * 18

@@ -20,11 +20,14 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from tests.api.cutover.steps import container
 from tests.api.cutover.steps.conftest import Installation
 from tests.api.people import Town
+from tests.lab.fullness import full
 from tests.playbooks.machine import play, words
 from tests.rehearsing import IMAGE, let_sign, new_key
 from tests.rendering import load
 from webapp.settings import inherited
 
+# Two minutes of Ansible: the lab tries the same with a real container.
+pytestmark = full
 NOTES = "/api/v1/workspace/notes"
 # What the guard has looked up before the role begins.
 PLAY = """
