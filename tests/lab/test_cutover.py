@@ -30,8 +30,8 @@ from tests.load.ledger import Ledger
 from tests.rehearsing import let_sign, new_key
 from tests.rendering import load
 
-# Five of 8,300 requests, each on a connection of its own, were cut where a deploy had Caddy load its new routes. Until that
-# is mended (docs/progress.md), this fails for a reason that is not the cutover.
+# Five of 8,300 requests, each on a connection of its own, were cut where a deploy had Caddy load its new routes. Until
+# that is mended (docs/progress.md), this fails for a reason that is not the cutover.
 pytestmark = full
 REPOSITORY = Path(__file__).parents[2]
 # As `write_export` names its first record.
