@@ -30,11 +30,11 @@ _COLUMNS = "id, state, came_from, rehearsal_tenant, begun_at, state_at, window_u
 _OPEN = text(f"SELECT {_COLUMNS} FROM cutover_runs WHERE ended_at IS NULL FOR UPDATE")  # noqa: S608 - ours
 _LAST = text(f"SELECT {_COLUMNS} FROM cutover_runs ORDER BY id DESC LIMIT 1")  # noqa: S608 - ours
 _BEGIN = text("INSERT INTO cutover_runs (state, version, rehearsal_tenant) VALUES (:state, :version, :tenant)")
-_MOVE = text("""
+_MOVE = text(f"""
 UPDATE cutover_runs SET state = :state, came_from = state, state_at = clock_timestamp(),
     ended_at = CASE WHEN :ends THEN clock_timestamp() END
-WHERE id = :id
-""")
+WHERE id = :id RETURNING {_COLUMNS}
+""")  # noqa: S608 - ours
 _NOTE = text("INSERT INTO cutover_events (run_id, state, words, facts) VALUES (:id, :state, :words, :facts)")
 _EVENTS = text("SELECT at, state, words, facts FROM cutover_events WHERE run_id = :id ORDER BY id")
 
@@ -101,9 +101,7 @@ def last_run(session: Session) -> Run | None:
 def move(session: Session, run: Run, to: State, words: str, **facts: Any) -> Run:
     """The run in its next state. Raises StepRefused."""
     require(run.state, to)
-    session.execute(_MOVE, {"state": to, "id": run.id, "ends": to in ENDS})
-    moved = last_run(session)
-    assert moved is not None  # noqa: S101 - it has just been written
+    moved = _run(session.execute(_MOVE, {"state": to, "id": run.id, "ends": to in ENDS}).one())
     note(session, moved, words, **facts)
     return moved
 

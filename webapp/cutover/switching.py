@@ -90,21 +90,8 @@ def switch(
     steps.clear()
     # Once while everybody writes, so that little is left for the freeze.
     say(f"carried over: {steps.carry()}")
-    began = time.monotonic()
-    with _frozen(database, run, State.SWITCHING, freeze_seconds, say) as frozen:
-        say(f"carried over: {steps.carry()}")
-        verdict = steps.prove()
-        say("proved: go")
-        with database.transaction() as session:
-            steering.propose(session, records.SUPABASE, run.rehearsal_tenant)
-        say(f"rehearsed: {steps.rehearse()}")
-        with database.transaction() as session:
-            steering.confirm(session, tracking=True)
-            runs.keep(session, frozen, verdict=verdict, window_until=session.scalars(select(func.now())).one() + window,
-                      frozen_seconds=(seconds := time.monotonic() - began))  # fmt: skip
-            moved = runs.move(session, frozen, State.OBSERVING, "switched", shadow=evidence, frozen_seconds=seconds)
-    say(f"switched: writes were frozen for {seconds:.1f} s")
-    return moved
+    done = _Move(State.SWITCHING, State.OBSERVING, records.SUPABASE, "switched", "carried over")
+    return _led(database, run, steps, say, done, freeze_seconds=freeze_seconds, window=window, shadow=evidence)
 
 
 def revert(database: Database, steps: Steps, say: Say, *, freeze_seconds: int) -> Run:
@@ -118,20 +105,45 @@ def revert(database: Database, steps: Steps, say: Say, *, freeze_seconds: int) -
         run = runs.open_run(session)
         require(run.state, State.REVERTING)
     steps.clear()
+    done = _Move(State.REVERTING, State.REVERTED, records.RTDB, "reverted", "carried back")
+    return _led(database, run, steps, say, done, freeze_seconds=freeze_seconds)
+
+
+@dataclass(frozen=True)
+class _Move:
+    """`during` the freeze and `to` afterwards; the store that then leads; what is said of it, and of its carrying."""
+
+    during: State
+    to: State
+    leader: str
+    done: str
+    carried: str
+
+
+def _led(
+    database: Database, run: Run, steps: Steps, say: Say, move: _Move, *, freeze_seconds: int,
+    window: timedelta | None = None, **facts: Any,
+) -> Run:  # fmt: skip
+    """Under one freeze: the rest is carried, proved and rehearsed, and the other store leads. With a `window`, changes
+    are noted for its length."""
     began = time.monotonic()
-    with _frozen(database, run, State.REVERTING, freeze_seconds, say) as frozen:
-        say(f"carried back: {steps.carry()}")
+    with _frozen(database, run, move.during, freeze_seconds, say) as frozen:
+        say(f"{move.carried}: {steps.carry()}")
         verdict = steps.prove()
         say("proved: go")
         with database.transaction() as session:
-            steering.propose(session, records.RTDB, run.rehearsal_tenant)
+            steering.propose(session, move.leader, run.rehearsal_tenant)
         say(f"rehearsed: {steps.rehearse()}")
         with database.transaction() as session:
-            steering.confirm(session, tracking=False)
+            steering.confirm(session, tracking=window is not None)
             seconds = time.monotonic() - began
-            runs.keep(session, frozen, verdict=verdict)
-            moved = runs.move(session, frozen, State.REVERTED, "reverted", frozen_seconds=seconds)
-    say(f"reverted: writes were frozen for {seconds:.1f} s")
+            found: dict[str, Any] = {"verdict": verdict}
+            if window is not None:
+                until = session.scalars(select(func.now())).one() + window
+                found |= {"window_until": until, "frozen_seconds": seconds}
+            runs.keep(session, frozen, **found)
+            moved = runs.move(session, frozen, move.to, move.done, **facts, frozen_seconds=seconds)
+    say(f"{move.done}: writes were frozen for {seconds:.1f} s")
     return moved
 
 
