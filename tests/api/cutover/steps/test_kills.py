@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from tests.api.cutover.steps.conftest import Installation
+from tests.api.machines import until
 from tests.api.people import Town
 
 NOTES = "/api/v1/workspace/notes"
@@ -37,13 +38,8 @@ CREATE TRIGGER held BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION held(
 """
 _HELD = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 _CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'moorage cutover'"
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
+# What is waited for comes within a second on a machine with nothing else to do.
+SOON = 30
 
 
 @contextmanager
@@ -104,13 +100,13 @@ def killed(its: Installation, words: tuple[str, ...], hold: object) -> None:
     with hold as come:  # type: ignore[attr-defined]
         command = its.command(*words, "--freeze", f"{FREEZE}")
         try:
-            until(lambda: come() or command.process.exitcode is not None)
+            until(lambda: come() or command.process.exitcode is not None, SOON)
             assert command.process.exitcode is None, command.said
         finally:
             command.kill()
     # What the server had been told before it knew of the end is over as well.
     with its.sql() as sql:
-        until(lambda: sql.execute(_CONNECTED).fetchone() == (0,))
+        until(lambda: sql.execute(_CONNECTED).fetchone() == (0,), SOON)
 
 
 def writes_go_on(town: Town, title: str) -> None:
@@ -159,7 +155,7 @@ def test_a_freeze_that_ends_before_the_switch_goes_back(
     shadowed()
     with held_at_request(its, 3, monkeypatch) as come:
         command = its.command(*SWITCH, "--freeze", "1")
-        until(come)
+        until(come, SOON)
         time.sleep(1.5)
         writes_go_on(town, "meanwhile")
     assert command.wait() == 1 and "FREEZE_ENDED" in command.said
@@ -172,7 +168,7 @@ def test_of_two_at_once_the_second_is_refused(
     shadowed()
     with held_at_request(its, 1, monkeypatch) as come:
         first = its.command(*SWITCH)
-        until(come)
+        until(come, SOON)
         assert "CUTOVER_RUNNING" in its.refuses(*SWITCH) and "CUTOVER_RUNNING" in its.refuses("abandon")
     assert first.wait() == 0, first.said
 
@@ -184,7 +180,7 @@ def test_a_writer_who_was_let_in_is_waited_for(
     with its.sql() as sql, sql.transaction():
         sql.execute("SELECT pg_advisory_xact_lock_shared(%s)", (0x6D6F6F77,))
         command = its.command(*SWITCH)
-        until(lambda: "frozen: " in command.said)
+        until(lambda: "frozen: " in command.said, SOON)
         time.sleep(0.5)
         assert command.process.exitcode is None and "proved" not in command.said
         assert town.admin.post(NOTES, {"title": "later"}).status_code == 503
