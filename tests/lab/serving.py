@@ -29,7 +29,7 @@ def unnoticed(lab: Lab, site: Host | None = None, domain: str = DOMAIN) -> Itera
     """Somebody uses the API and the frontend while the block runs; an AssertionError where one request failed."""
     address = (site or lab.hosts[MAIN_HOST]).address
     asks = tuple(replace(ask, host=ask.host.replace(DOMAIN, domain)) for ask in _GETS)
-    with Load(lab, address=address, rate=10, connections=6, sockets=0, asks=asks) as load:
+    with Load(lab, address=address, rate=10, connections=6, sockets=0, fresh=3, asks=asks) as load:
         yield load
         report = load.report()
     print(report.table())
@@ -56,7 +56,8 @@ def containers(site: Host) -> dict[str, str]:
 
 def serving(site: Host) -> tuple[dict[str, str], str, str]:
     """All that a release that failed must leave as it was, to the byte."""
-    folder = site.exec("cat", f"{ROOT}/release.json", f"{ROOT}/compose.yml", f"{ROOT}/caddy/conf/Caddyfile.loaded")
+    caddy = f"{ROOT}/caddy/conf"
+    folder = site.exec(f"cat {ROOT}/release.json {ROOT}/compose.yml {caddy}/Caddyfile.loaded {caddy}/slots/*")
     return containers(site), folder, site.exec("ls", f"{ROOT}/releases")
 
 

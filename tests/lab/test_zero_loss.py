@@ -13,6 +13,8 @@ from tests.load import Ledger, Load, Report, Window, practice
 
 SWITCHES = {"small": 1, "full": 5}
 SOCKETS = 50
+# One request of so many has a connection of its own; no kind of the mix of ten has them all.
+FRESH = 7
 # Requests a second; the lower one where a machine cannot carry four times the higher while nothing is deployed: its
 # processors also run the deploy, the load and whatever is tested beside. A request that waits a minute for one says
 # nothing about what a deploy loses. `make bench-deploy` has 500.
@@ -58,7 +60,7 @@ def test_deploys_and_rollbacks_under_load_lose_nothing(
 ) -> None:
     switches = SWITCHES[pytestconfig.getoption("--lab")]
     ways = {"deploy": ["-e", "image_tag=sha-practice-two"], "rollback": []}
-    with Load(lab, sockets=SOCKETS, rate=rate) as load:
+    with Load(lab, sockets=SOCKETS, rate=rate, fresh=FRESH) as load:
         for number in range(1, switches + 1):
             for way, arguments in ways.items():
                 load.mark(f"{way} {number}")

@@ -133,6 +133,15 @@ class Pool:
         finally:
             self._free.put_nowait(connection)
 
+    async def ask_apart(self, request: bytes) -> Answer:
+        """The answer to a request over a connection of its own. Raises Failed."""
+        connection = await self._open()
+        try:
+            await asyncio.sleep(self._plan.distance)
+            return await connection.exchange(request, self._plan.timeout)
+        finally:
+            connection.close()
+
     async def _open(self) -> Connection:
         loop = asyncio.get_running_loop()
         name = self._host if self._tls else None

@@ -61,19 +61,21 @@ class Generator:
             early = due - time.monotonic()
             if early > 0:
                 await asyncio.sleep(early)
-            task = asyncio.create_task(self._send(ask, due))
+            apart = self._plan.fresh > 0 and number % self._plan.fresh == 0
+            task = asyncio.create_task(self._send(ask, due + (self._plan.distance if apart else 0), apart))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
             number += 1
 
-    async def _send(self, ask: Ask, due: float) -> None:
+    async def _send(self, ask: Ask, due: float, apart: bool) -> None:
         where = self.tally.now
         where.window.sent += 1
         where.window.lag = max(where.window.lag, (time.monotonic() - due) * 1000)
         post = self.tally.post() if ask.method == "POST" else None
         wanted = ask.holds if post is None else f'"{self._plan.run}-{post}"'
+        pool = self._pools[ask.host]
         try:
-            answer = await self._pools[ask.host].ask(_request(ask, wanted if post is not None else None))
+            answer = await (pool.ask_apart if apart else pool.ask)(_request(ask, wanted if post is not None else None))
         except Withdrawn:
             self.tally.withdrawn(where, post)
             return

@@ -48,6 +48,9 @@ class Plan:
         rate: requests a second, whatever becomes of them.
         connections: kept connections, over all names.
         sockets: websockets, each with an echo a second.
+        fresh: of so many requests one goes over a connection of its own; 0 for none.
+        distance: seconds between such a connection and its request, as for a client that is far away: what the server
+            had let in before a switch is asked after it.
         timeout: seconds that an answer may take once its request was sent.
         asks: sent in turn, over and over.
     """
@@ -59,6 +62,8 @@ class Plan:
     rate: float = 500
     connections: int = 100
     sockets: int = 50
+    fresh: int = 0
+    distance: float = 0.1
     timeout: float = 10
     asks: tuple[Ask, ...] = MIX
 

@@ -61,6 +61,7 @@ class Window:
         wrong = {code: count for code, count in self.codes.items() if code != 1012}
         found = {
             f"{self.failed} requests failed": self.failed,
+            f"{self.idle_closed} kept connections were closed": self.idle_closed,
             f"{self.twice} POSTs ran twice": self.twice,
             f"{self.lost} answered POSTs are not stored": self.lost,
             f"sockets ended otherwise than told to come back: {wrong}": wrong,

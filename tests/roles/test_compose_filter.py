@@ -94,11 +94,16 @@ def test_what_the_other_slot_may_have_is_known_whatever_was_begun_there(compose)
     assert compose.idle_services(UNITS, {"units": {}}) == []
 
 
-@pytest.mark.parametrize(
-    ("target", "where"), [("api:8000", "api-green:8000"), ("object-store:8000", "object-store:8000")]
-)
-def test_upstreams(compose, target, where):
-    assert compose.upstream(target, UNITS, release("green")) == where
+@pytest.mark.parametrize(("target", "unit"), [("api:8000", "controlplane"), ("object-store:8000", "")])
+def test_the_unit_that_answers_at_an_address(compose, target, unit):
+    assert compose.unit_of(target, UNITS) == unit
+
+
+def test_a_file_for_each_unit_says_which_slot_gets_its_requests(compose):
+    said = {file["path"]: file["content"] for file in compose.slot_files(UNITS, release("green"), "slots")}
+    assert said == {"slots/controlplane": "green", "slots/cache": "blue"}
+    said = {file["path"]: file["content"] for file in compose.slot_files(UNITS, {"units": {}}, "slots")}
+    assert said == {"slots/controlplane": "blue", "slots/cache": "blue"}
 
 
 def test_a_product_service_gets_its_secrets_by_name_only(compose):

@@ -108,17 +108,12 @@ def test_a_tag_means_the_release_of_that_name_also_where_a_unit_kept_an_image_of
 
 
 @pytest.mark.parametrize(
-    ("routes", "said"),
-    [
-        ("import backend shop-blue:8080", {}),
-        ("import backend shop-green:8080", {"shop": "green"}),
-        ("import backend my-shop-green:8080", {}),
-        ("", {}),
-    ],
+    ("slots", "said"),
+    [({"shop": "blue"}, {}), ({"shop": "green"}, {"shop": "green"}), ({"gone": "green"}, {}), ({}, {})],
 )
-def test_requests_that_go_to_a_slot_that_was_never_sealed_are_noticed(changes_of, routes, said):
+def test_requests_that_go_to_a_slot_that_was_never_sealed_are_noticed(changes_of, slots, said):
     host = Host(changes_of).deploy("a")
-    assert changes_of.astray(routes, host.release) == said
+    assert changes_of.astray(slots, host.release) == said
 
 
 @pytest.mark.parametrize(

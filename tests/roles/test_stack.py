@@ -100,14 +100,16 @@ def caddyfile(render, facts):
         ROOT / "roles/proxy/templates/Caddyfile.j2",
         ansible_facts=facts,
         stack_pins=PINS,
-        __proxy_release=facts["release"],
     )
 
 
-def test_the_routes_lead_to_the_active_slots(caddyfile):
-    assert "import backend frontend-blue:8080" in caddyfile
-    assert "import backend sockets-blue:8000" in caddyfile
-    assert "import backend api-blue:8000" in caddyfile
+def test_the_routes_lead_to_the_slot_that_the_units_file_names(caddyfile):
+    for unit, backend in (
+        ("frontend", "frontend-{vars.slot}:8080"),
+        ("controlplane", "sockets-{vars.slot}:8000"),
+        ("controlplane", "api-{vars.slot}:8000"),
+    ):
+        assert f"vars slot {{file./etc/caddy/slots/{unit}}}\n\t\timport backend {backend}\n" in caddyfile
     assert "import backend object-store:9000" in caddyfile
 
 
@@ -141,10 +143,9 @@ def test_without_a_frontend_the_landing_page_of_the_control_plane_stands_at_app(
         ansible_facts=facts,
         stack_pins=PINS,
         stack_services={},
-        __proxy_release=facts["release"],
     )
     app = text[text.index("app.example.com {") : text.index("api.example.com {")]
-    assert "import backend api-blue:8000" in app
+    assert "import backend api-{vars.slot}:8000" in app
 
 
 FIXED = f"docker.io/library/redis@{DIGEST}"

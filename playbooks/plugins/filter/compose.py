@@ -186,14 +186,18 @@ def unit_definition(unit: Mapping[str, Any]) -> Document:
     return {"services": _plain(unit["services"]), "jobs": _plain(unit.get("jobs", {}))}
 
 
-def upstream(target: str, units: Mapping[str, Any], release: Mapping[str, Any]) -> str:
-    """Where the proxy sends what is meant for ``service:port``: a slotted service gets its active slot's name."""
-    service, _, port = target.partition(":")
-    for unit, definition in units.items():
-        if service in definition["services"]:
-            active = release["units"].get(unit, {}).get("active", SLOTS[0])
-            return f"{service}-{active}:{port}"
-    return target
+def unit_of(target: str, units: Mapping[str, Any]) -> str:
+    """The unit that answers at ``service:port``; '' where that has no slots."""
+    service = target.partition(":")[0]
+    return next((unit for unit, definition in units.items() if service in definition["services"]), "")
+
+
+def slot_files(units: Mapping[str, Any], release: Mapping[str, Any], folder: str) -> list[dict[str, str]]:
+    """A file for each unit, as `host_state` takes them: it says which slot gets the requests."""
+    return [
+        {"path": f"{folder}/{unit}", "content": release["units"].get(unit, {}).get("active", SLOTS[0])}
+        for unit in units
+    ]
 
 
 def _plain(value: Any) -> Any:
@@ -293,9 +297,10 @@ class FilterModule:
             "memory_sum": memory_sum,
             "pinned": pinned,
             "product_units": product_units,
+            "slot_files": slot_files,
             "slot_services": slot_services,
             "tagged_images": tagged_images,
             "unit_definition": unit_definition,
+            "unit_of": unit_of,
             "unpinned": unpinned,
-            "upstream": upstream,
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -137,19 +136,17 @@ def told(release: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def astray(routes: str, release: dict[str, Any]) -> dict[str, str]:
+def astray(slots: Mapping[str, str], release: dict[str, Any]) -> dict[str, str]:
     """Service to slot, where the proxy sends requests to a slot that no sealed release names: a run was cut off.
 
     Args:
-        routes: the proxy's configuration, as it is on the host.
+        slots: unit to the slot that gets its requests, as the host says.
     """
     out = {}
-    for state in release["units"].values():
-        made_from = state.get("definitions", {}).get(state["active"], {})
-        for service in made_from.get("services", {}):
-            slots = set(re.findall(rf"(?<![\w-]){re.escape(service)}-(blue|green):", routes))
-            for slot in slots - {state["active"]}:
-                out[service] = slot
+    for unit, state in release["units"].items():
+        if slots.get(unit, state["active"]) != state["active"]:
+            made_from = state.get("definitions", {}).get(state["active"], {})
+            out |= dict.fromkeys(made_from.get("services", {}), slots[unit])
     return out
 
 

@@ -81,12 +81,9 @@ def fetched(module: AnsibleModule, known: dict[int, dict[str, Any]]) -> dict[str
     return digests
 
 
-def routes_of(root: Path) -> str:
-    """The proxy's configuration as it is on the host; '' where there is none."""
-    try:
-        return (root / "caddy/conf/Caddyfile").read_text()
-    except FileNotFoundError:
-        return ""
+def slots_of(root: Path) -> dict[str, str]:
+    """Unit to the slot that the proxy sends its requests to."""
+    return {file.name: file.read_text().strip() for file in (root / "caddy/conf/slots").glob("*")}
 
 
 def serving(project: str, stray: dict[str, str]) -> dict[str, str]:
@@ -153,7 +150,7 @@ def main() -> None:
     )
     args = module.params
     release, known = args["release"], records(Path(args["root"]))
-    stray = astray(routes_of(Path(args["root"])), release)
+    stray = astray(slots_of(Path(args["root"])), release)
     record: dict[str, Any] | None = None
     try:
         if args["tag"] or not release.get("rolled_back_from"):

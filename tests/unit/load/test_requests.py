@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -81,6 +82,20 @@ def test_a_kept_connection_that_is_closed_before_any_answer_is_counted_apart_and
         again = [request for request in server.requests if request.body == one.body]
         assert len(again) == 2 and again[0].connection != again[1].connection
     assert report.unanswered == []
+
+
+def test_one_request_of_so_many_has_a_connection_of_its_own() -> None:
+    report, server = load(lambda request: (answer(), False), 0.5, fresh=3)
+    total = report.total()
+    assert total.answered == total.sent == len(server.requests)
+    asked = Counter(request.connection for request in server.requests)
+    apart = sum(count == 1 for count in asked.values())
+    assert 0 <= total.sent - 3 * (apart - 1) <= 3, "the first one, and every third after it"
+
+
+def test_nothing_is_excused_of_a_connection_of_its_own() -> None:
+    total = load(lambda request: (b"", True), fresh=1)[0].total()
+    assert total.failed == total.sent > 20 and total.resent == total.idle_closed == 0
 
 
 def test_a_connection_that_ends_when_it_said_so_is_no_failure() -> None:
