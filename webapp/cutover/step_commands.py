@@ -64,10 +64,12 @@ def switch(
 
 @click.command()
 @freeze_option
+@tolerate_option
+@threshold_option
 @json_option
-def revert(*, freeze_seconds: int, as_json: bool) -> None:
-    """Back to rtdb, with what was written since the switch."""
-    with moving.opened(Settings.load(), _say) as its:
+def revert(*, freeze_seconds: int, tolerate: tuple[str, ...], threshold: tuple[str, ...], as_json: bool) -> None:
+    """Back to rtdb, with what was written since the switch. What the switch let differ may."""
+    with moving.opened(Settings.load(), _say, loosening(tolerate, threshold)) as its:
         _shown(its.revert(freeze_seconds=freeze_seconds), as_json)
 
 
@@ -75,10 +77,16 @@ def revert(*, freeze_seconds: int, as_json: bool) -> None:
 @click.option("--early", default="", metavar="REASON", help="End it before the window has passed.")
 @click.option("--prometheus", default="http://prometheus:9090", show_default=True, help="Who knows of errors and p95.")
 @click.option("--unmeasured", default="", metavar="REASON", help="End it without those figures.")
+@tolerate_option
+@threshold_option
 @json_option
-def finish(*, early: str, prometheus: str, unmeasured: str, as_json: bool) -> None:
-    """Close the window, and retire rtdb. Wants no more errors, no p95 that rose by over 20%, and parity."""
-    with moving.opened(Settings.load(), _say) as its:
+def finish(
+    *, early: str, prometheus: str, unmeasured: str, tolerate: tuple[str, ...], threshold: tuple[str, ...],
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Close the window, and retire rtdb. Wants no more errors, no p95 that rose by over 20%, and parity, but for what
+    the switch let differ."""
+    with moving.opened(Settings.load(), _say, loosening(tolerate, threshold)) as its:
         _shown(its.finish(early=early, prometheus=prometheus, unmeasured=unmeasured), as_json)
 
 

@@ -7,19 +7,18 @@ from typing import Any
 
 # Where the folder of a step's reports is in its container.
 REPORTS = "/cutover"
+_PROOF = (("--tolerate", "tolerate"), ("--threshold", "thresholds"))
 # Each step's options: the command line's name for it, and ours.
 OPTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "plan": (("--source", "source"), ("--quiet", "quiet")),
     "sync": (("--source", "source"), ("--quiet", "quiet"), ("--dry-run", "dry_run"), ("--full", "full")),
-    "verify": (("--source", "source"), ("--quiet", "quiet"), ("--report", "report"), ("--tolerate", "tolerate"),
-               ("--threshold", "thresholds")),
+    "verify": (("--source", "source"), ("--quiet", "quiet"), ("--report", "report"), *_PROOF),
     "begin": (),
     "shadow": (("--off", "shadow_off"),),
     "switch": (("--freeze", "freeze_seconds"), ("--window", "window_hours"), ("--without-shadow", "without_shadow"),
-               ("--shadow-reads", "shadow_reads"), ("--shadow-hours", "shadow_hours"), ("--tolerate", "tolerate"),
-               ("--threshold", "thresholds")),
-    "revert": (("--freeze", "freeze_seconds"),),
-    "finish": (("--early", "early"), ("--prometheus", "prometheus"), ("--unmeasured", "unmeasured")),
+               ("--shadow-reads", "shadow_reads"), ("--shadow-hours", "shadow_hours"), *_PROOF),
+    "revert": (("--freeze", "freeze_seconds"), *_PROOF),
+    "finish": (("--early", "early"), ("--prometheus", "prometheus"), ("--unmeasured", "unmeasured"), *_PROOF),
     "abandon": (),
     "status": (),
 }  # fmt: skip

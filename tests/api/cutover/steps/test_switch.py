@@ -150,6 +150,10 @@ def test_a_difference_goes_back_and_writes_go_on(
     now = its.does("status")
     assert now["state"] == "shadowing" and now["leader"] == "rtdb" and now["frozen_seconds"] == 0
     assert town.admin.post(NOTES, {"title": "on"}).status_code == 201
+    # With a reason it may differ: there, and on the way back, where nobody has to give it again.
+    its.does("switch", *WITHOUT, "--tolerate", "workspace/notes.title=nobody shows it")
+    its.does("revert")
+    assert its.does("status")["verdict"]["tolerated"] == {"workspace/notes.title": "nobody shows it"}
 
 
 def test_abandoned_it_is_as_it_was(its: Installation, town: Town, shadowed: Callable[[], None]) -> None:
