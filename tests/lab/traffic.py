@@ -8,12 +8,15 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 from tests.lab.network import DOMAIN
 
+Call = Callable[..., tuple[int, Any]]
 NOTES = "/api/v1/workspace/notes"
 SECONDS = 30.0
 FROZEN = "WRITES_FROZEN"
@@ -28,14 +31,25 @@ class Api:
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """The answer's status and content. Raises OSError, http.client.HTTPException."""
+        with self.kept() as call:
+            return call(method, path, body)
+
+    @contextmanager
+    def kept(self) -> Iterator[Call]:
+        """The same over one connection, for who has many questions."""
         raw = socket.create_connection((self._address, 443), timeout=SECONDS)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._context.wrap_socket(raw, server_hostname=f"api.{DOMAIN}") as secure:
             connection = http.client.HTTPConnection(f"api.{DOMAIN}", 443, timeout=SECONDS)
             connection.sock = secure
             headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read() or b"null")
+
+            def call(method: str, path: str, body: Any = None) -> tuple[int, Any]:
+                connection.request(method, path, None if body is None else json.dumps(body), headers)
+                answer = connection.getresponse()
+                return answer.status, json.loads(answer.read() or b"null")
+
+            yield call
 
 
 @dataclass
@@ -78,10 +92,11 @@ class Traffic:
     def lost(self, api: Api) -> list[str]:
         """Ids of promised writes that are not there now, or are as they were before."""
         out = []
-        for name, title in self.promised.items():
-            status, said = api.call("GET", f"{NOTES}/{name}")
-            if name not in self.doubtful and (status != 200 or said["data"]["title"] != title):
-                out.append(f"{name}: {status}, {title!r} was promised: {said}")
+        with api.kept() as call:
+            for name, title in self.promised.items():
+                status, said = call("GET", f"{NOTES}/{name}")
+                if name not in self.doubtful and (status != 200 or said["data"]["title"] != title):
+                    out.append(f"{name}: {status}, {title!r} was promised: {said}")
         return out
 
     def _write(self, number: int) -> None:

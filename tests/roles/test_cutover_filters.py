@@ -46,8 +46,8 @@ def test_the_steps_and_their_options_are_those_of_the_command_line(cutover, rend
         ("begin", ""),
         ("plan", "--source rtdb --quiet"),
         ("verify", "--source rtdb --quiet --report /cutover"),
-        ("switch", "--freeze 600 --window 24.0 --shadow-reads 1000 --shadow-hours 1.0"),
-        ("finish", "--prometheus http://prometheus:9090"),
+        ("switch", "--freeze 600 --window 24.0 --shadow-reads 1000 --shadow-hours 1.0 --report /cutover"),
+        ("finish", "--prometheus http://prometheus:9090 --report /cutover"),
     ],
 )
 def test_what_is_not_said_is_left_to_the_command_line(cutover, options, step, words):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from webapp.cutover.agreed import loosening
 from webapp.cutover.opening import FORMS, source_of
 from webapp.cutover.progress import Meter
 from webapp.cutover.sources import Source
-from webapp.cutover.step_commands import COMMANDS
+from webapp.cutover.step_commands import COMMANDS, proof_options
 from webapp.cutover.switching import NoGo, RecordsLeftOut
 from webapp.cutover.sync import Sync, Synced
 from webapp.cutover.target import Target
@@ -106,9 +105,7 @@ def sync(
 
 @cutover.command()
 @source_options
-@click.option("--tolerate", multiple=True, help="FIELD=REASON: a field that may differ. May be repeated.")
-@click.option("--threshold", multiple=True, help="DOMAIN=NUMBER: records of a domain that may be unequal.")
-@click.option("--report", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder for both reports.")
+@proof_options
 @json_option
 def verify(
     *, named: str, root: str | None, tenant_field: str, only: tuple[UUID, ...], quiet: bool, tolerate: tuple[str, ...],
@@ -120,12 +117,9 @@ def verify(
     source = source_of(named, settings, root=root, tenant_field=tenant_field)
     parity = verifying.verify(source, settings.database_url, _meter(quiet), loosened=loosened, tenants=frozenset(only))
     at = datetime.now(UTC)
-    facts, page = report.facts(parity, at=at), report.page(parity, at=at)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "parity.md").write_text(page)
-        (folder / "parity.json").write_text(json.dumps(facts, indent=2) + "\n")
-    show(facts, [page.rstrip()], as_json=as_json)
+        report.write(parity, folder, at=at)
+    show(report.facts(parity, at=at), [report.page(parity, at=at).rstrip()], as_json=as_json)
     if not parity.go:
         raise NoGo("No go: " + "; ".join(parity.reasons) + ".")
 

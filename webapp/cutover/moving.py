@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -37,14 +38,16 @@ WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Cutover:
-    """`owner` and `application`: the two who log in. `loosened`: what a proof may let pass."""
+    """`owner` and `application`: the two who log in. `loosened`: what a proof may let pass; `reports`: the folder that
+    its report is written to, if any."""
 
     settings: Settings
     owner: Database
     application: Database
     backend: Backend
     say: Say
-    loosened: Loosening
+    loosened: Loosening = field(default_factory=Loosening)
+    reports: Path | None = None
 
     def begin(self) -> Run:
         """From here on the gate says who leads: what DATA_BACKEND says now. Raises CutoverOpen, StepRefused."""
@@ -149,7 +152,10 @@ class Cutover:
         parity = verifying.verify(
             self._source(), self.settings.database_url, Meter(None), loosened=self._loosened(), changed=changed
         )
-        facts: Mapping[str, Any] = report.facts(parity, at=datetime.now(UTC))
+        at = datetime.now(UTC)
+        if self.reports is not None:
+            report.write(parity, self.reports, at=at)
+        facts: Mapping[str, Any] = report.facts(parity, at=at)
         if not parity.go:
             raise NoGo(f"No go: {'; '.join(parity.reasons)}. `moorage cutover verify` shows which records.")
         return {name: facts[name] for name in ("verdict", "at", "records", "seconds", "tolerated", "thresholds")}
@@ -178,7 +184,9 @@ class Cutover:
 
 
 @contextmanager
-def opened(settings: Settings, say: Say, loosened: Loosening = Loosening()) -> Iterator[Cutover]:  # noqa: B008 - frozen
+def opened(
+    settings: Settings, say: Say, loosened: Loosening = Loosening(), reports: Path | None = None  # noqa: B008 - frozen
+) -> Iterator[Cutover]:
     """The cutover of an installation, steered by nobody else meanwhile; what a killed step left is put right first.
 
     Raises CutoverRunning.
@@ -187,7 +195,7 @@ def opened(settings: Settings, say: Say, loosened: Loosening = Loosening()) -> I
     try:
         with runs.steering(owner_url(settings)):
             switching.recover(owner, say)
-            yield Cutover(settings, owner, application, Backend.of(settings), say, loosened)
+            yield Cutover(settings, owner, application, Backend.of(settings), say, loosened, reports)
     finally:
         owner.engine.dispose()
         application.engine.dispose()
@@ -198,7 +206,7 @@ def looking(settings: Settings) -> Iterator[Cutover]:
     """The same for who only looks, whoever steers."""
     owner = Database(owner_url(settings), pool_size=1)
     try:
-        yield Cutover(settings, owner, owner, Backend.of(settings), lambda line: None, Loosening())
+        yield Cutover(settings, owner, owner, Backend.of(settings), lambda line: None)
     finally:
         owner.engine.dispose()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from webapp.cutover.agreed import AGREED
@@ -55,6 +57,13 @@ def _collection(one: Compared) -> dict[str, Any]:
 def _example(found: Difference) -> dict[str, Any]:
     fields = {path: {"source": mine, "target": theirs} for path, (mine, theirs) in found.fields.items()}
     return {"id": found.id, "what": found.what, "fields": fields}
+
+
+def write(parity: Parity, folder: Path, *, at: datetime) -> None:
+    """Both forms, as `parity.md` and `parity.json`. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "parity.md").write_text(page(parity, at=at))
+    (folder / "parity.json").write_text(json.dumps(facts(parity, at=at), indent=2) + "\n")
 
 
 def page(parity: Parity, *, at: datetime) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,8 +21,17 @@ freeze_option = click.option(
     "--freeze", "freeze_seconds", default=steering.FREEZE_SECONDS, show_default=True,
     type=click.IntRange(1, steering.LONGEST_FREEZE_SECONDS), help="Seconds after which writes thaw by themselves.",
 )  # fmt: skip
-tolerate_option = click.option("--tolerate", multiple=True, help="FIELD=REASON: a field that may differ.")
-threshold_option = click.option("--threshold", multiple=True, help="DOMAIN=NUMBER: records that may be unequal.")
+
+
+def proof_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Of whoever compares: what may differ, and where the reports go."""
+    for option in (
+        click.option("--report", "folder", type=click.Path(file_okay=False, path_type=Path), help="Of both reports."),
+        click.option("--threshold", multiple=True, help="DOMAIN=NUMBER: records that may be unequal. Repeatable."),
+        click.option("--tolerate", multiple=True, help="FIELD=REASON: a field that may differ. Repeatable."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -48,28 +58,28 @@ def shadow(*, off: bool, as_json: bool) -> None:
 @click.option("--shadow-reads", "reads", default=shadowing.ENOUGH.reads, show_default=True,
               help="Reads that were alike since the last difference: enough, or")  # fmt: skip
 @click.option("--shadow-hours", "hours", default=shadowing.ENOUGH.hours, show_default=True, help="so many hours.")
-@tolerate_option
-@threshold_option
+@proof_options
 @json_option
 def switch(
     *, freeze_seconds: int, window: float, unshadowed: str, reads: int, hours: float, tolerate: tuple[str, ...],
-    threshold: tuple[str, ...], as_json: bool,
+    threshold: tuple[str, ...], folder: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Freeze writes, carry over the rest, prove it, rehearse every domain, and let PostgreSQL lead. What fails on the
     way goes back, and writes go on."""
-    with moving.opened(Settings.load(), _say, loosening(tolerate, threshold)) as its:
+    with moving.opened(Settings.load(), _say, loosening(tolerate, threshold), folder) as its:
         wanted = shadowing.Wanted(reads, hours, unshadowed)
         _shown(its.switch(freeze_seconds=freeze_seconds, window=timedelta(hours=window), shadow=wanted), as_json)
 
 
 @click.command()
 @freeze_option
-@tolerate_option
-@threshold_option
+@proof_options
 @json_option
-def revert(*, freeze_seconds: int, tolerate: tuple[str, ...], threshold: tuple[str, ...], as_json: bool) -> None:
+def revert(
+    *, freeze_seconds: int, tolerate: tuple[str, ...], threshold: tuple[str, ...], folder: Path | None, as_json: bool
+) -> None:
     """Back to rtdb, with what was written since the switch. What the switch let differ may."""
-    with moving.opened(Settings.load(), _say, loosening(tolerate, threshold)) as its:
+    with moving.opened(Settings.load(), _say, loosening(tolerate, threshold), folder) as its:
         _shown(its.revert(freeze_seconds=freeze_seconds), as_json)
 
 
@@ -77,16 +87,15 @@ def revert(*, freeze_seconds: int, tolerate: tuple[str, ...], threshold: tuple[s
 @click.option("--early", default="", metavar="REASON", help="End it before the window has passed.")
 @click.option("--prometheus", default="http://prometheus:9090", show_default=True, help="Who knows of errors and p95.")
 @click.option("--unmeasured", default="", metavar="REASON", help="End it without those figures.")
-@tolerate_option
-@threshold_option
+@proof_options
 @json_option
 def finish(
     *, early: str, prometheus: str, unmeasured: str, tolerate: tuple[str, ...], threshold: tuple[str, ...],
-    as_json: bool,
+    folder: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Close the window, and retire rtdb. Wants no more errors, no p95 that rose by over 20%, and parity, but for what
     the switch let differ."""
-    with moving.opened(Settings.load(), _say, loosening(tolerate, threshold)) as its:
+    with moving.opened(Settings.load(), _say, loosening(tolerate, threshold), folder) as its:
         _shown(its.finish(early=early, prometheus=prometheus, unmeasured=unmeasured), as_json)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 # Where the folder of a step's reports is in its container.
 REPORTS = "/cutover"
-_PROOF = (("--tolerate", "tolerate"), ("--threshold", "thresholds"))
+_PROOF = (("--report", "report"), ("--tolerate", "tolerate"), ("--threshold", "thresholds"))
 # Each step's options: the command line's name for it, and ours.
 OPTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "plan": (("--source", "source"), ("--quiet", "quiet")),
     "sync": (("--source", "source"), ("--quiet", "quiet"), ("--dry-run", "dry_run"), ("--full", "full")),
-    "verify": (("--source", "source"), ("--quiet", "quiet"), ("--report", "report"), *_PROOF),
+    "verify": (("--source", "source"), ("--quiet", "quiet"), *_PROOF),
     "begin": (),
     "shadow": (("--off", "shadow_off"),),
     "switch": (("--freeze", "freeze_seconds"), ("--window", "window_hours"), ("--without-shadow", "without_shadow"),
