@@ -28,7 +28,7 @@ test: ## The whole test suite with its own PostgreSQL, S3 server and lab hosts (
 
 test-lab: ## The lab's tests with every case that they know; more than an hour (root)
 	@.ci/venv full
-	@python -m pytest -v --lab=full tests/lab tests/api/cutover/steps/test_playbook.py
+	@python -m pytest -v --lab=full tests/lab tests/api/cutover
 
 test-fast: ## House rules, unit and API tests only; no root, no engine
 	@.ci/venv full
@@ -184,7 +184,7 @@ bench-api: ## The API's hot paths beside a bare function, 5,000 sockets held, a 
 	@.ci/venv full
 	@python -m tests.bench.api $(PARTS)
 
-bench-cutover: ## A cutover's sync beside a bare COPY, its verify, and memory over a tenfold larger input: [RECORDS=200000]
+bench-cutover: ## A cutover's sync beside a bare COPY, its verify, and memory over a tenfold larger input: [RECORDS=200000] [EXPORT_GB=5]
 	@.ci/venv full
 	@RECORDS=$(or $(RECORDS),200000) python -m tests.bench.cutover
 

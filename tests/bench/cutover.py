@@ -2,6 +2,7 @@
 
 PostgreSQL runs on this machine's disk with its usual durability. Figures of one table come from one run; only their
 ratios travel. `RECORDS=200000` small records (about 250 bytes) unless said otherwise, and ten times as many for memory.
+With `EXPORT_GB=5`, a plan of an export of that size, too.
 """
 
 from __future__ import annotations
@@ -109,7 +110,11 @@ def main() -> int:
         write_export(small, tenant, count)
         short = _speed(settings, Place(tenant, "workspace/notes"), small, count)
         write_export(large, tenant, 10 * count)
-        return 1 if short + _memory(settings, small, large) else 0
+        short += _memory(settings, small, large)
+        if size := float(os.environ.get("EXPORT_GB", "0")):
+            write_export(large, tenant, int(count * size * 1e9 / small.stat().st_size))
+            short += _plan(settings, large)
+        return 1 if short else 0
 
 
 def _speed(settings: Settings, place: Place, path: Path, count: int) -> int:
@@ -172,7 +177,7 @@ def _copy_lines(place: Place, source: RtdbExport) -> bytes:
 
 
 _WORK = """
-import sys
+import resource, sys
 from pathlib import Path
 from click.testing import CliRunner
 from webapp.cli import moorage
@@ -181,19 +186,23 @@ try:
     moorage(["cutover", *words], standalone_mode=False)
 finally:
     peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
-    print(f"PEAK {peak}", file=sys.stderr)
+    print(f"PEAK {max(int(peak), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)}", file=sys.stderr)
 """
 
 
-def _memory(settings: Settings, small: Path, large: Path) -> int:
+def _variables(settings: Settings) -> dict[str, str]:
     assert settings.database_owner_url is not None
-    given = {
+    return {
         **os.environ, "MOORAGE_ENV": "development", "DATABASE_URL": settings.database_url.render(),
         "DATABASE_OWNER_URL": settings.database_owner_url.render(), "SESSION_SECRET": secrets.token_hex(32),
         "LICENSE_LEASE_SECRET": secrets.token_hex(32), "S3_ENDPOINT": "http://127.0.0.1:1",
         "S3_ACCESS_KEY_ID": "bench-access-key", "S3_SECRET_ACCESS_KEY": secrets.token_hex(20),
     }  # fmt: skip
-    print("\n| peak memory of one process, MB | small | tenfold | ratio |\n|---|--:|--:|--:|")
+
+
+def _memory(settings: Settings, small: Path, large: Path) -> int:
+    given = _variables(settings)
+    print("\n| peak memory of one process, the largest, MB | small | tenfold | ratio |\n|---|--:|--:|--:|")
     short = 0
     # Of each input, all three: what is verified is what was just carried over.
     verbs = ("plan", "sync", "verify")
@@ -202,6 +211,14 @@ def _memory(settings: Settings, small: Path, large: Path) -> int:
         short += peaks[1] > ASKED_MEMORY_MB
         print(f"| {verb} | {peaks[0]:.0f} | {peaks[1]:.0f} | {peaks[1] / peaks[0]:.2f} |", flush=True)
     return short
+
+
+def _plan(settings: Settings, path: Path) -> int:
+    begun = time.monotonic()
+    peak = _peak("plan", path, _variables(settings))
+    took, size = time.monotonic() - begun, path.stat().st_size
+    print(f"\nA plan of {size / 1e9:.1f} GB: {peak:.0f} MB at most, {took:.0f} s ({size / 1e6 / took:.0f} MB/s)")
+    return peak > ASKED_MEMORY_MB
 
 
 def _peak(verb: str, path: Path, given: dict[str, str]) -> float:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.bench.cutover import write_export
+from tests.lab.fullness import full
 from tests.rtdb.database import Database as Tree
 from tests.rtdb.server import Server
 from webapp.cutover import report
@@ -217,6 +220,21 @@ records = st.dictionaries(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(records, records)
+@full
+def test_a_tenant_of_a_million_records_goes_over_and_one_difference_among_them_is_found(
+    sync: Run, verify: Verify, alter: Alter, notes: Place, tmp_path: Path
+) -> None:
+    write_export(tmp_path / "export.json", notes.tenant, 1_000_000)
+    source = RtdbExport(tmp_path / "export.json")
+    (carried,) = sync(source).carried
+    assert (carried.read, carried.inserted, carried.left_out) == (1_000_000, 1_000_000, 0)
+    assert verify(source, notes).go
+    alter(notes, "UPDATE records SET body = body || '{\"position\": 0}' WHERE collection = %(c)s AND id = %(id)s",
+          id="-N000000000000777777")  # fmt: skip
+    found = of(verify(source, notes), notes)
+    assert (found.counts, found.fields) == ({DIFFERS: 1}, {"position": 1})
+
+
 def test_after_every_sync_there_is_parity_whatever_was_there(
     export: Export, sync: Run, verify: Verify, found_tenant: Callable[[], UUID], one: Any, other: Any
 ) -> None:
