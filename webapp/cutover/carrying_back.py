@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -12,7 +15,13 @@ from webapp.db import Database
 from webapp.records import service as records
 from webapp.records.service import SETTINGS, Backend, Repository
 
-_CHANGED = text("SELECT tenant_id, collection, id FROM record_changes ORDER BY tenant_id, collection, id")
+WORKERS, BATCH = 4, 200
+_STORES = (records.SUPABASE, records.RTDB)
+_CHANGED = text("SELECT tenant_id, collection, id, at FROM record_changes ORDER BY tenant_id, collection, id")
+# What was written again meanwhile has another time by then, or gets it from a writer whom this waits for.
+_DONE = text(
+    "DELETE FROM record_changes WHERE tenant_id = :tenant_id AND collection = :collection AND id = :id AND at = :at"
+)
 
 
 @dataclass(frozen=True)
@@ -29,21 +38,30 @@ Changed = tuple[UUID, str, str]
 
 
 def changed(session: Session) -> list[Changed]:
-    """Which records were written or deleted since the switch. `session` is the owner's."""
+    """Which records were written or deleted since the switch, and not carried back since. `session` is the owner's."""
     return [(row.tenant_id, row.collection, row.id) for row in session.execute(_CHANGED)]
 
 
 def carry_back(owner: Database, application: Database, backend: Backend) -> Back:
-    """Each of them as it is now, in the store before. Can be run any number of times: nothing is counted up."""
+    """Each of them as it is now, in the store before; also while others write, who are then noted anew. Can be run any
+    number of times: nothing is counted up. `application` lends WORKERS connections."""
     with owner.transaction() as session:
-        waiting = changed(session)
-    stored = deleted = 0
-    for tenant, collection, record_id in waiting:
-        with application.transaction(tenant) as session:
-            ours, theirs = (backend.store(name, session, tenant) for name in (records.SUPABASE, records.RTDB))
-            kept = _carried(ours, theirs, collection, record_id)
-        stored, deleted = stored + kept, deleted + (not kept)
-    return Back(stored, deleted)
+        waiting = [dict(row._mapping) for row in session.execute(_CHANGED)]
+
+    def carried(noted: Mapping[str, Any]) -> bool:
+        with application.transaction(noted["tenant_id"]) as session:
+            ours, theirs = (backend.store(name, session, noted["tenant_id"]) for name in _STORES)
+            return _carried(ours, theirs, noted["collection"], noted["id"])
+
+    stored = 0
+    # What is waited for is the network: each record is a request or two.
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="carry-back") as workers:
+        for start in range(0, len(waiting), BATCH):
+            batch = waiting[start : start + BATCH]
+            stored += sum(workers.map(carried, batch))
+            with owner.transaction() as session:
+                session.execute(_DONE, batch)
+    return Back(stored, len(waiting) - stored)
 
 
 def _carried(ours: Repository, theirs: Repository, collection: str, record_id: str) -> bool:

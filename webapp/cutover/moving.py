@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from webapp.cutover import finishing, report, runs, shadowing, switching
 from webapp.cutover import verify as verifying
 from webapp.cutover.agreed import Loosening
-from webapp.cutover.carrying_back import Changed, carry_back, changed
+from webapp.cutover.carrying_back import WORKERS, Changed, carry_back, changed
 from webapp.cutover.finishing import NotQuiet
 from webapp.cutover.opening import source_of
 from webapp.cutover.progress import Meter
@@ -191,7 +191,7 @@ def opened(
 
     Raises CutoverRunning.
     """
-    owner, application = Database(owner_url(settings), pool_size=2), Database(settings.database_url, pool_size=2)
+    owner, application = Database(owner_url(settings), pool_size=2), Database(settings.database_url, pool_size=WORKERS)
     try:
         with runs.steering(owner_url(settings)):
             switching.recover(owner, say)

@@ -105,6 +105,8 @@ def revert(database: Database, steps: Steps, say: Say, *, freeze_seconds: int) -
         run = runs.open_run(session)
         require(run.state, State.REVERTING)
     steps.clear()
+    # As for a switch: once while everybody writes.
+    say(f"carried back: {steps.carry()}")
     done = _Move(State.REVERTING, State.REVERTED, records.RTDB, "reverted", "carried back")
     return _led(database, run, steps, say, done, freeze_seconds=freeze_seconds)
 
