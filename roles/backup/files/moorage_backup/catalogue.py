@@ -23,12 +23,22 @@ def listed(repository: Repository) -> list[dict[str, Any]]:
 def chosen(repository: Repository, wanted: str) -> tuple[Snapshot, dict[str, Any]]:
     """A sealed backup and its manifest.
 
+    Raises:
+        Refused: see `named`.
+        Damaged: its manifest cannot be read.
+    """
+    snapshot = named(repository, wanted)
+    return snapshot, manifest_of(repository, snapshot)
+
+
+def named(repository: Repository, wanted: str) -> Snapshot:
+    """A sealed backup alone: to read its manifest takes restic most of a second more.
+
     Args:
         wanted: `latest`, or the beginning of a snapshot's id, as `moorage-backup list` prints it.
 
     Raises:
         Refused: there is none like that, or more than one.
-        Damaged: its manifest cannot be read.
     """
     found = repository.snapshots(SEALED)
     fitting = (
@@ -41,7 +51,7 @@ def chosen(repository: Repository, wanted: str) -> tuple[Snapshot, dict[str, Any
         raise Refused(
             f"{name} has {len(fitting)} sealed backups {wanted!r}; `moorage-backup list --target {name}` shows all."
         )
-    return fitting[0], manifest_of(repository, fitting[0])
+    return fitting[0]
 
 
 def manifest_of(repository: Repository, snapshot: Snapshot) -> dict[str, Any]:

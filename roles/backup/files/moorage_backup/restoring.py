@@ -53,8 +53,8 @@ def dump_of(
     if not moment:
         folder = settings.dumps / database
         with stopwatch("brought"):
-            snapshot, _ = catalogue.chosen(held, wanted)
-            held.bring(snapshot.id, [folder], scratch)
+            # The dump has a manifest of its own, and that is what it is compared with.
+            held.bring(catalogue.named(held, wanted).id, [folder], scratch)
         yield inside(scratch, folder)
         return
     data = scratch / "server"
@@ -155,7 +155,7 @@ def objects_(
     if settings.objects is None:
         raise Refused("The inventory names no bucket to back up (backup_buckets). Nothing was changed.")
     held = repository(settings, settings.target(target))
-    snapshot, _ = catalogue.chosen(held, wanted)
+    snapshot = catalogue.named(held, wanted)
     folder = settings.mirror / bucket
     with work(settings, f"a restore of {bucket}/{prefix}", wait) as scratch:
         held.bring(snapshot.id, [folder / prefix, objects.index_of(folder)], scratch)
