@@ -17,6 +17,7 @@ from tests.bench.in_place import IN_PLACE, replace_in_place
 from tests.lab import Host, Lab
 from tests.lab.playbook import Run, ansible, succeeded
 from tests.load import Ledger, Load, practice
+from tests.load.plan import FRESH
 
 NAME = "bench"
 RUNS, SWITCHES, TIMES_IN_PLACE = 3, 10, 3
@@ -72,7 +73,7 @@ def under_load(lab: Lab, host: Host) -> int:
     ledger.prepare()
     ours: dict[str, Switch] = {}
     theirs: list[str] = []
-    with Load(lab) as load:
+    with Load(lab, fresh=FRESH) as load:
         for number in range(1, SWITCHES + 1):
             for way in WAYS:
                 load.mark(f"{way} {number}")

@@ -107,7 +107,7 @@ class Cut:
         for step in self.runs:
             parts.append(f"\n## {step}\n\n```\n{self.left(step, 'output.txt').strip()}\n```")
             if step in PROVED:
-                parts.append("\n" + self.left(step, "parity.md").strip().replace("# Parity", "### Parity"))
+                parts.append("\n" + self.left(step, "parity.md").strip().replace("# ", "### "))
         return "\n".join(parts) + "\n"
 
     @property

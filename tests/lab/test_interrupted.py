@@ -53,7 +53,7 @@ DEPLOY = (
     Cut("Dump the database before its tables change", 0.8, whole=True),
     Cut("Run a job once", 2),
     Cut(START, 2),
-    Cut(ROUTES, 1, whole=True),
+    Cut(ROUTES, 0.5, whole=True),
     Cut("Probe the product from outside"),
     Cut(SEAL),
     Cut(RETIRE, said=SEALED),

@@ -10,11 +10,10 @@ import pytest
 from tests.lab import Host, Lab
 from tests.lab.playbook import ansible, succeeded
 from tests.load import Ledger, Load, Report, Window, practice
+from tests.load.plan import FRESH
 
 SWITCHES = {"small": 1, "full": 5}
 SOCKETS = 50
-# One request of so many has a connection of its own; no kind of the mix of ten has them all.
-FRESH = 7
 # Requests a second; the lower one where a machine cannot carry four times the higher while nothing is deployed: its
 # processors also run the deploy, the load and whatever is tested beside. A request that waits a minute for one says
 # nothing about what a deploy loses. `make bench-deploy` has 500.

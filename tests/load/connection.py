@@ -138,6 +138,8 @@ class Pool:
         connection = await self._open()
         try:
             await asyncio.sleep(self._plan.distance)
+            if not connection.usable:
+                raise Failed("broken: closed before anything was asked")
             return await connection.exchange(request, self._plan.timeout)
         finally:
             connection.close()

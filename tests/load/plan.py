@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 
 API, APP = "api.moorage.test", "app.moorage.test"
 POSTS = "/api/v1/practice/posts"
+# One request of so many has a connection of its own; no kind of the mix of ten has them all.
+FRESH = 7
 SOCKET = "/ws/v1/practice"
 
 

@@ -99,6 +99,11 @@ def test_the_unit_that_answers_at_an_address(compose, target, unit):
     assert compose.unit_of(target, UNITS) == unit
 
 
+def test_a_slotted_address_is_completed_for_each_request(compose):
+    assert compose.in_slot("api:8000") == "api-{vars.slot}:8000"
+    assert compose.in_slot("api") == "api-{vars.slot}"
+
+
 def test_a_file_for_each_unit_says_which_slot_gets_its_requests(compose):
     said = {file["path"]: file["content"] for file in compose.slot_files(UNITS, release("green"), "slots")}
     assert said == {"slots/controlplane": "green", "slots/cache": "blue"}

@@ -116,6 +116,17 @@ def test_requests_that_go_to_a_slot_that_was_never_sealed_are_noticed(changes_of
     assert changes_of.astray(slots, host.release) == said
 
 
+def test_the_slot_of_a_unit_that_is_no_longer_declared_is_of_nobodys_concern(plugin, tmp_path):
+    planner = plugin("modules", "rollback_plan")
+    with pytest.raises(FileNotFoundError):
+        planner.slots_of(tmp_path, ["shop"])
+    folder = tmp_path / "caddy/conf/slots"
+    folder.mkdir(parents=True)
+    for name in ("shop", "gone", ".half-written"):
+        (folder / name).write_text("green")
+    assert planner.slots_of(tmp_path, ["shop", "new"]) == {"shop": "green"}
+
+
 @pytest.mark.parametrize(
     ("stray", "runs", "to", "goes_on"),
     [

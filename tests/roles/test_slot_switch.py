@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from tests.rendering import share_module_utils
 from tests.roles.proxying import ROOT, answering, caddy_running, free_port
 
 UNITS = {"shop": {"services": {"shop": {}}}}
@@ -24,8 +28,12 @@ class Slot(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    begun = threading.Event()
+
     def do_GET(self) -> None:
-        time.sleep(0.5 if self.path == "/slow" else 0)
+        if self.path == "/slow":
+            self.begun.set()
+            time.sleep(0.5)
         body = str(self.server.server_address[1]).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -46,10 +54,11 @@ class Switch:
     file: Path
 
     def to(self, slot: str) -> None:
-        """As `host_state` does it: the new file takes the old one's place."""
-        new = self.file.with_suffix(".new")
-        new.write_text(slot)
-        new.replace(self.file)
+        """As a release does it."""
+        share_module_utils()
+        write = importlib.import_module("ansible.module_utils.host_state.placing").write
+        attributes = importlib.import_module("ansible.module_utils.host_state.attributes").Attributes
+        write(str(self.file), slot.encode(), attributes(os.getuid(), os.getgid(), 0o640))
 
     def client(self) -> HTTPConnection:
         made = HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -96,9 +105,10 @@ def test_the_next_request_goes_to_the_new_slot_also_over_connections_that_were_t
 
 def test_a_request_that_is_under_way_ends_where_it_began(switch):
     answers: list[str] = []
+    Slot.begun.clear()
     asking = threading.Thread(target=lambda: answers.append(said(switch.client(), "/slow")))
     asking.start()
-    time.sleep(0.2)
+    assert Slot.begun.wait(10)
     switch.to(switch.green)
     asking.join()
     assert answers == [switch.blue]
@@ -112,6 +122,32 @@ def test_half_a_request_is_finished_after_the_switch(switch):
         line.sendall(b"Connection: close\r\n\r\n")
         answer = b"".join(iter(lambda: line.recv(4096), b""))
     assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(switch.green.encode())
+
+
+def test_while_clients_ask_over_new_connections_and_kept_ones_no_switch_costs_a_request(switch):
+    over, asked, wrong = threading.Event(), Counter(), []
+
+    def ask(kept: bool) -> None:
+        client = switch.client()
+        while not over.is_set():
+            try:
+                client = client if kept else switch.client()
+                asked[said(client)] += 1
+            except (OSError, HTTPException) as error:
+                wrong.append(repr(error))
+
+    clients = [threading.Thread(target=ask, args=(kept,)) for kept in (True, True, False, False)]
+    for client in clients:
+        client.start()
+    try:
+        for number in range(20):
+            time.sleep(0.05)
+            switch.to(switch.blue if number % 2 else switch.green)
+    finally:
+        over.set()
+        for client in clients:
+            client.join()
+    assert wrong == [] and set(asked) == {switch.blue, switch.green} and asked.total() > 100
 
 
 def test_where_the_file_is_gone_the_answer_is_an_error_and_the_proxy_lives(switch):

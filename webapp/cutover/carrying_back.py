@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -15,13 +14,8 @@ from webapp.db import Database
 from webapp.records import service as records
 from webapp.records.service import SETTINGS, Backend, Repository
 
-WORKERS, BATCH = 4, 200
-_STORES = (records.SUPABASE, records.RTDB)
+WORKERS = 4
 _CHANGED = text("SELECT tenant_id, collection, id, at FROM record_changes ORDER BY tenant_id, collection, id")
-# What was written again meanwhile has another time by then, or gets it from a writer whom this waits for.
-_DONE = text(
-    "DELETE FROM record_changes WHERE tenant_id = :tenant_id AND collection = :collection AND id = :id AND at = :at"
-)
 
 
 @dataclass(frozen=True)
@@ -35,32 +29,38 @@ class Back:
 
 # A tenant, a collection and a record's id.
 Changed = tuple[UUID, str, str]
+Done = dict[Changed, datetime]
 
 
 def changed(session: Session) -> list[Changed]:
-    """Which records were written or deleted since the switch, and not carried back since. `session` is the owner's."""
+    """Which records were written or deleted since the switch. `session` is the owner's."""
     return [(row.tenant_id, row.collection, row.id) for row in session.execute(_CHANGED)]
 
 
-def carry_back(owner: Database, application: Database, backend: Backend) -> Back:
-    """Each of them as it is now, in the store before; also while others write, who are then noted anew. Can be run any
-    number of times: nothing is counted up. `application` lends WORKERS connections."""
+def carry_back(owner: Database, application: Database, backend: Backend, done: Done) -> Back:
+    """Each of them as it is now, in the store before; also while others write. Can be run any number of times: nothing
+    is counted up, and what is noted stays.
+
+    Args:
+        application: lends WORKERS connections.
+        done: when each of those was written that need not be carried again; what was carried is added. Who writes on
+            gives a record another time, which is seen once he has committed.
+    """
     with owner.transaction() as session:
-        waiting = [dict(row._mapping) for row in session.execute(_CHANGED)]
+        noted = {(row.tenant_id, row.collection, row.id): row.at for row in session.execute(_CHANGED)}
+    waiting = [record for record, at in noted.items() if done.get(record) != at]
 
-    def carried(noted: Mapping[str, Any]) -> bool:
-        with application.transaction(noted["tenant_id"]) as session:
-            ours, theirs = (backend.store(name, session, noted["tenant_id"]) for name in _STORES)
-            return _carried(ours, theirs, noted["collection"], noted["id"])
+    def carried(record: Changed) -> bool:
+        tenant, collection, record_id = record
+        with application.transaction(tenant) as session:
+            ours, theirs = (backend.store(name, session, tenant) for name in (records.SUPABASE, records.RTDB))
+            stored = _carried(ours, theirs, collection, record_id)
+        done[record] = noted[record]
+        return stored
 
-    stored = 0
     # What is waited for is the network: each record is a request or two.
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="carry-back") as workers:
-        for start in range(0, len(waiting), BATCH):
-            batch = waiting[start : start + BATCH]
-            stored += sum(workers.map(carried, batch))
-            with owner.transaction() as session:
-                session.execute(_DONE, batch)
+        stored = sum(workers.map(carried, waiting))
     return Back(stored, len(waiting) - stored)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from webapp.cutover import finishing, report, runs, shadowing, switching
 from webapp.cutover import verify as verifying
 from webapp.cutover.agreed import Loosening
-from webapp.cutover.carrying_back import WORKERS, Changed, carry_back, changed
+from webapp.cutover.carrying_back import WORKERS, Changed, Done, carry_back, changed
 from webapp.cutover.finishing import NotQuiet
 from webapp.cutover.opening import source_of
 from webapp.cutover.progress import Meter
@@ -81,7 +81,8 @@ class Cutover:
         )
 
     def revert(self, *, freeze_seconds: int) -> Run:
-        steps = Steps(self._clear, self._carry_back, self._prove, self._rehearse)
+        done: Done = {}
+        steps = Steps(self._clear, lambda: self._carry_back(done), self._prove, self._rehearse)
         return switching.revert(self.owner, steps, self.say, freeze_seconds=freeze_seconds)
 
     def finish(self, *, early: str, prometheus: str, unmeasured: str) -> Run:
@@ -144,8 +145,8 @@ class Cutover:
         sums = {name: sum(getattr(one, name) for one in done.carried) for name in ("inserted", "updated", "deleted")}
         return ", ".join(f"{count:,} {name}" for name, count in sums.items())
 
-    def _carry_back(self) -> str:
-        return str(carry_back(self.owner, self.application, self.backend))
+    def _carry_back(self, done: Done) -> str:
+        return str(carry_back(self.owner, self.application, self.backend, done))
 
     def _prove(self, changed: frozenset[Changed] = frozenset()) -> dict[str, Any]:
         """`changed`: records that may differ, because they were written on one side alone."""
@@ -154,7 +155,10 @@ class Cutover:
         )
         at = datetime.now(UTC)
         if self.reports is not None:
-            report.write(parity, self.reports, at=at)
+            try:
+                report.write(parity, self.reports, at=at)
+            except OSError as error:  # no reason to go back, with writes frozen
+                self.say(f"the report could not be kept: {error}")
         facts: Mapping[str, Any] = report.facts(parity, at=at)
         if not parity.go:
             raise NoGo(f"No go: {'; '.join(parity.reasons)}. `moorage cutover verify` shows which records.")
@@ -185,7 +189,10 @@ class Cutover:
 
 @contextmanager
 def opened(
-    settings: Settings, say: Say, loosened: Loosening = Loosening(), reports: Path | None = None  # noqa: B008 - frozen
+    settings: Settings,
+    say: Say,
+    loosened: Loosening = Loosening(),  # noqa: B008 - frozen
+    reports: Path | None = None,
 ) -> Iterator[Cutover]:
     """The cutover of an installation, steered by nobody else meanwhile; what a killed step left is put right first.
 

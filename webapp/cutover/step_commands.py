@@ -26,7 +26,7 @@ freeze_option = click.option(
 def proof_options(command: Callable[..., None]) -> Callable[..., None]:
     """Of whoever compares: what may differ, and where the reports go."""
     for option in (
-        click.option("--report", "folder", type=click.Path(file_okay=False, path_type=Path), help="Of both reports."),
+        click.option("--report", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder for both."),
         click.option("--threshold", multiple=True, help="DOMAIN=NUMBER: records that may be unequal. Repeatable."),
         click.option("--tolerate", multiple=True, help="FIELD=REASON: a field that may differ. Repeatable."),
     ):

@@ -192,6 +192,12 @@ def unit_of(target: str, units: Mapping[str, Any]) -> str:
     return next((unit for unit, definition in units.items() if service in definition["services"]), "")
 
 
+def in_slot(target: str) -> str:
+    """A slotted ``service:port`` as the proxy finds it: ``{vars.slot}`` is read for each request."""
+    service, colon, port = target.partition(":")
+    return f"{service}-{{vars.slot}}{colon}{port}"
+
+
 def slot_files(units: Mapping[str, Any], release: Mapping[str, Any], folder: str) -> list[dict[str, str]]:
     """A file for each unit, as `host_state` takes them: it says which slot gets the requests."""
     return [
@@ -293,6 +299,7 @@ class FilterModule:
             "due_units": due_units,
             "fixed_images": fixed_images,
             "idle_services": idle_services,
+            "in_slot": in_slot,
             "service_secrets": service_secrets,
             "memory_sum": memory_sum,
             "pinned": pinned,

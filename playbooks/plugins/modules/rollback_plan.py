@@ -81,9 +81,14 @@ def fetched(module: AnsibleModule, known: dict[int, dict[str, Any]]) -> dict[str
     return digests
 
 
-def slots_of(root: Path) -> dict[str, str]:
-    """Unit to the slot that the proxy sends its requests to."""
-    return {file.name: file.read_text().strip() for file in (root / "caddy/conf/slots").glob("*")}
+def slots_of(root: Path, declared: list[str]) -> dict[str, str]:
+    """Declared unit to the slot that the proxy sends its requests to. A file of another unit is of nobody's concern.
+
+    Raises:
+        FileNotFoundError: the host's routes are of a version that had none of these files.
+    """
+    files = {file.name: file for file in (root / "caddy/conf/slots").iterdir()}
+    return {unit: files[unit].read_text().strip() for unit in declared if unit in files}
 
 
 def serving(project: str, stray: dict[str, str]) -> dict[str, str]:
@@ -150,7 +155,13 @@ def main() -> None:
     )
     args = module.params
     release, known = args["release"], records(Path(args["root"]))
-    stray = astray(slots_of(Path(args["root"])), release)
+    try:
+        stray = astray(slots_of(Path(args["root"]), args["declared"]), release)
+    except FileNotFoundError as error:
+        module.fail_json(
+            msg=f"{error.filename} is not there: this host's routes were written by a version before this one. Run "
+            "playbooks/site.yml once, which keeps the release that runs; then go back. Nothing was changed."
+        )
     record: dict[str, Any] | None = None
     try:
         if args["tag"] or not release.get("rolled_back_from"):

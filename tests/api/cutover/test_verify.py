@@ -207,19 +207,6 @@ def test_a_large_collection_in_pieces_finds_what_one_piece_does(
         assert (one.source, one.target, one.counts) == (15_000, 14_989, {MISSING: 15, DIFFERS: 15, EXTRA: 4})
 
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b_at", "date", "é"]), inner),
-    max_leaves=6,
-)  # fmt: skip
-records = st.dictionaries(
-    st.sampled_from(["1", "2", "10", "-Na", "a", "A", "é", "z z"]), st.fixed_dictionaries({"v": values})
-)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
-@given(records, records)
 @full
 def test_a_tenant_of_a_million_records_goes_over_and_one_difference_among_them_is_found(
     sync: Run, verify: Verify, alter: Alter, notes: Place, tmp_path: Path
@@ -235,6 +222,19 @@ def test_a_tenant_of_a_million_records_goes_over_and_one_difference_among_them_i
     assert (found.counts, found.fields) == ({DIFFERS: 1}, {"position": 1})
 
 
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b_at", "date", "é"]), inner),
+    max_leaves=6,
+)  # fmt: skip
+records = st.dictionaries(
+    st.sampled_from(["1", "2", "10", "-Na", "a", "A", "é", "z z"]), st.fixed_dictionaries({"v": values})
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@given(records, records)
 def test_after_every_sync_there_is_parity_whatever_was_there(
     export: Export, sync: Run, verify: Verify, found_tenant: Callable[[], UUID], one: Any, other: Any
 ) -> None:
