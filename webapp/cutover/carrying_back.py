@@ -29,15 +29,14 @@ class Back:
 
 # A tenant, a collection and a record's id.
 Changed = tuple[UUID, str, str]
-Done = dict[Changed, datetime]
 
 
-def changed(session: Session) -> list[Changed]:
-    """Which records were written or deleted since the switch. `session` is the owner's."""
-    return [(row.tenant_id, row.collection, row.id) for row in session.execute(_CHANGED)]
+def changed(session: Session) -> dict[Changed, datetime]:
+    """Which records were written or deleted since the switch, and when last. `session` is the owner's."""
+    return {(row.tenant_id, row.collection, row.id): row.at for row in session.execute(_CHANGED)}
 
 
-def carry_back(owner: Database, application: Database, backend: Backend, done: Done) -> Back:
+def carry_back(owner: Database, application: Database, backend: Backend, done: dict[Changed, datetime]) -> Back:
     """Each of them as it is now, in the store before; also while others write. Can be run any number of times: nothing
     is counted up, and what is noted stays.
 
@@ -47,7 +46,7 @@ def carry_back(owner: Database, application: Database, backend: Backend, done: D
             gives a record another time, which is seen once he has committed.
     """
     with owner.transaction() as session:
-        noted = {(row.tenant_id, row.collection, row.id): row.at for row in session.execute(_CHANGED)}
+        noted = changed(session)
     waiting = [record for record, at in noted.items() if done.get(record) != at]
 
     def carried(record: Changed) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from webapp.cutover import finishing, report, runs, shadowing, switching
 from webapp.cutover import verify as verifying
 from webapp.cutover.agreed import Loosening
-from webapp.cutover.carrying_back import WORKERS, Changed, Done, carry_back, changed
+from webapp.cutover.carrying_back import WORKERS, Changed, carry_back, changed
 from webapp.cutover.finishing import NotQuiet
 from webapp.cutover.opening import source_of
 from webapp.cutover.progress import Meter
@@ -81,7 +81,7 @@ class Cutover:
         )
 
     def revert(self, *, freeze_seconds: int) -> Run:
-        done: Done = {}
+        done: dict[Changed, datetime] = {}
         steps = Steps(self._clear, lambda: self._carry_back(done), self._prove, self._rehearse)
         return switching.revert(self.owner, steps, self.say, freeze_seconds=freeze_seconds)
 
@@ -145,7 +145,7 @@ class Cutover:
         sums = {name: sum(getattr(one, name) for one in done.carried) for name in ("inserted", "updated", "deleted")}
         return ", ".join(f"{count:,} {name}" for name, count in sums.items())
 
-    def _carry_back(self, done: Done) -> str:
+    def _carry_back(self, done: dict[Changed, datetime]) -> str:
         return str(carry_back(self.owner, self.application, self.backend, done))
 
     def _prove(self, changed: frozenset[Changed] = frozenset()) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from tests.api.cutover.steps.conftest import Installation
 from tests.api.people import Town
-from webapp.cutover.carrying_back import WORKERS, Done, carry_back
+from webapp.cutover.carrying_back import WORKERS, Changed, carry_back
 from webapp.database.migrations import owner_url
 from webapp.db import Database
 from webapp.errors import ServiceUnavailable
@@ -24,7 +25,7 @@ def back(its: Installation) -> Iterator[Callable[[], str]]:
     """Carries back what was written since the switch, and says how much."""
     owner = Database(owner_url(its.settings), pool_size=2)
     application = Database(its.settings.database_url, pool_size=WORKERS)
-    done: Done = {}
+    done: dict[Changed, datetime] = {}
     yield lambda: str(carry_back(owner, application, Backend.of(its.settings), done))
     owner.engine.dispose()
     application.engine.dispose()
